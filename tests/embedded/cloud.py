@@ -1,0 +1,145 @@
+#    Licensed under the Apache License, Version 2.0 (the "License"); you may
+#    not use this file except in compliance with the License. You may obtain
+#    a copy of the License at
+#
+#         http://www.apache.org/licenses/LICENSE-2.0
+#
+#    Unless required by applicable law or agreed to in writing, software
+#    distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+#    WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+#    License for the specific language governing permissions and limitations
+#    under the License.
+
+"""Start an embedded Block Storage service and talk to it.
+
+::
+
+    cloud = Cloud(state, config)
+    cloud.start()
+    volume = cloud.openstack.json('volume', 'create', '--size', '1', 'v')
+    cloud.stop()
+
+Needs nothing of Cinder in the calling process and works in patched and
+unpatched ones.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from typing import Any
+
+from openstack import connection
+
+from tests.embedded import cli
+from tests.embedded import processes
+from tests.embedded import records
+from tests.embedded import settings
+from tests.embedded import tokens
+from tests.embedded import waiting
+
+MICROVERSION = '3.70'
+
+
+class Cloud:
+    """One embedded service over a state folder.
+
+    :param state: an own folder; files of an earlier run there are used
+        again, which is how a restart keeps its volumes.
+    :param config: the operator's ``cinder.conf``: ``enabled_backends`` and
+        the sections it names.
+    :param threads: native threads instead of eventlet.
+    :param outlive: the service goes on when this process ends.
+    """
+
+    def __init__(self, state: pathlib.Path, config: str, *,
+                 threads: bool = False, outlive: bool = False) -> None:
+        self.layout = settings.Layout(state.resolve())
+        settings.prepare(self.layout)
+        self.layout.config.write_text(config)
+        self.process = processes.ServiceProcess(
+            self.layout, threads=threads, outlive=outlive)
+        self._api: str | None = None
+
+    def start(self) -> float:
+        """Start the services and return the seconds until they answered.
+
+        :raises ServiceFailed: the process ended instead.
+        """
+        ready = self.process.start()
+        self._api = ready['api']
+        return float(ready['seconds'])
+
+    def stop(self) -> None:
+        """Stop the services, work in progress first; idempotent."""
+        self.process.stop()
+        self._api = None
+
+    def restart(self) -> float:
+        """Stop and start again over the same files."""
+        self.stop()
+        return self.start()
+
+    @property
+    def api(self) -> str:
+        """Root address of the running API, without a path."""
+        if self._api is None:
+            raise processes.ServiceFailed('not running')
+        return self._api
+
+    def environment(self, identity: tokens.Identity = tokens.ADMIN
+                    ) -> dict[str, str]:
+        """Return the variables ``openstack`` needs, and no others."""
+        return {'OS_AUTH_TYPE': 'admin_token',
+                'OS_ENDPOINT': f'{self.api}/v3',
+                'OS_TOKEN': identity.token(self._secret()),
+                'OS_VOLUME_API_VERSION': MICROVERSION}
+
+    @property
+    def openstack(self) -> cli.OpenStackClient:
+        """The command, as an administrator of the project ``demo``."""
+        return cli.OpenStackClient(self.environment())
+
+    def sdk(self, identity: tokens.Identity = tokens.ADMIN) -> Any:
+        """Return openstacksdk's proxy of the Block Storage service.
+
+        It can do what the command cannot, such as an attachment without a
+        server.
+        """
+        environment = self.environment(identity)
+        return connection.Connection(
+            auth_type='admin_token',
+            auth={'endpoint': environment['OS_ENDPOINT'],
+                  'token': environment['OS_TOKEN']},
+            block_storage_default_microversion=MICROVERSION,
+        ).block_storage
+
+    def records(self) -> records.CinderRecords:
+        """Read volumes, snapshots and attachments from the database."""
+        return records.load(self.layout.database)
+
+    def log(self) -> str:
+        """Return everything the services have logged so far."""
+        path = self.layout.log
+        return path.read_text(errors='replace') if path.exists() else ''
+
+    def wait_for_log(self, pattern: str, timeout: float = 30.0) -> str:
+        """Return the first log line that `pattern` is found in."""
+        expression = re.compile(f'.*(?:{pattern}).*')
+
+        def look() -> str | None:
+            found = expression.search(self.log())
+            return found.group(0) if found else None
+
+        return waiting.wait_for(look, f'a log line with {pattern!r}', timeout)
+
+    def drop_in(self, name: str, text: str | None) -> None:
+        """Write a file of the drop-in folder, or remove it with None."""
+        path = self.layout.config_dir / f'{name}.conf'
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text)
+
+    def _secret(self) -> str:
+        return self.layout.secret.read_text().strip()
