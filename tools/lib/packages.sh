@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+# Debian packages the tools need: found with bindep, installed with apt-get.
+# To be sourced, after log.sh.
+
+APT_UPDATED=0
+
+# Run a command as root: directly, or by a sudo that does not ask.
+function as_root {
+    if [[ ${EUID} -eq 0 ]]; then
+        "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        die "root is needed for: $*"
+    fi
+}
+
+# Install the named packages without asking. The package lists are fetched
+# once per run, and only when there is something to install.
+function apt_install {
+    command -v apt-get >/dev/null \
+        || die "no apt-get here; please install what gives you: $*"
+    if [[ ${APT_UPDATED} -eq 0 ]]; then
+        log_step "apt-get update"
+        as_root apt-get update -qq || die "apt-get update failed"
+        APT_UPDATED=1
+    fi
+    log_step "apt-get install $*"
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null \
+        || die "apt-get install failed: $*"
+}
+
+# Install what bindep.txt lists for a profile and this machine lacks.
+# $1: the bindep program, $2: bindep.txt, $3: the profile.
+function install_missing_packages {
+    local missing
+    # The exit status only repeats whether something is missing.
+    missing=$("$1" --brief --file "$2" "$3") || true
+    if [[ -n ${missing} ]]; then
+        # shellcheck disable=SC2086  # one word per package
+        apt_install ${missing}
+    fi
+}

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+# Runs the project's checks and tests on a machine that has Python 3.11 or
+# newer; everything else is installed: Debian packages by apt-get, the rest
+# into virtual environments inside the checkout, which later runs reuse.
+#
+#   tools/test.sh                                   everything
+#   tools/test.sh pep8 py3                          these tox environments
+#   tools/test.sh py3 -- tests.unit.test_location   what follows -- is stestr's
+#
+# The last line is "N passed, N failed, N skipped"; the exit status is zero
+# when nothing failed.
+
+set -o errexit -o nounset -o pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VENV=${ROOT}/.venv-test
+LOGS=${VENV}/logs
+
+source "${ROOT}/tools/lib/log.sh"
+source "${ROOT}/tools/lib/packages.sh"
+source "${ROOT}/tools/lib/venv.sh"
+source "${ROOT}/tools/lib/summary.sh"
+
+ENVIRONMENTS=()
+POSARGS=()
+
+function has_functional_tests {
+    compgen -G "${ROOT}/tests/functional/test_*.py" >/dev/null
+}
+
+function parse_arguments {
+    while [[ $# -gt 0 && $1 != -- ]]; do
+        case $1 in
+            -h|--help)
+                sed -n '/^# Runs/,/^$/{s/^# \{0,1\}//;p}' "$0"
+                exit 0;;
+            -*)
+                die "unknown option $1 (stestr's arguments follow --)";;
+            *)
+                ENVIRONMENTS+=("$1");;
+        esac
+        shift
+    done
+    POSARGS=("$@")
+    if [[ ${#ENVIRONMENTS[@]} -eq 0 ]]; then
+        ENVIRONMENTS=(pep8 py3 py3-threading docs)
+        if has_functional_tests; then
+            ENVIRONMENTS+=(functional)
+        fi
+    fi
+}
+
+# pbr and pre-commit ask git, which refuses a checkout of another user.
+function trust_checkout {
+    export GIT_CONFIG_COUNT=1
+    export GIT_CONFIG_KEY_0=safe.directory
+    export GIT_CONFIG_VALUE_0=${ROOT}
+    git rev-parse --git-dir >/dev/null \
+        || die "${ROOT} is not a git checkout (see CONTRIBUTING.rst)"
+}
+
+function prepare {
+    local python
+    python=$(find_python) || die "Python 3.11 or newer is needed"
+    ensure_venv "${python}" "${VENV}" 'tox>=4.11' 'bindep>=2.11'
+    install_missing_packages "${VENV}/bin/bindep" "${ROOT}/bindep.txt" test
+    trust_checkout
+    mkdir -p "${LOGS}"
+}
+
+# Whether an environment runs tests, by what it does rather than by a list.
+function kind_of {
+    if "${VENV}/bin/tox" config -q -e "$1" -k commands 2>/dev/null \
+        | grep -q 'stestr .* run'; then
+        echo tests
+    else
+        echo checks
+    fi
+}
+
+# Run one environment, showing and keeping its output.
+function run_environment {
+    local name=$1 started=${EPOCHSECONDS} status=0
+    local log=${LOGS}/${name}.log
+    log_step "tox -e ${name}"
+    "${VENV}/bin/tox" run -e "${name}" ${POSARGS[@]+"${POSARGS[@]}"} 2>&1 \
+        | tee "${log}" || status=$?
+    RESULTS+=("$(printf '%s|%s|%s|%s|%s' "${name}" "${status}" "${log}" \
+        $((EPOCHSECONDS - started)) "$(kind_of "${name}")")")
+}
+
+function print_summary {
+    local result fields
+    printf '\n'
+    for result in "${RESULTS[@]}"; do
+        IFS='|' read -r -a fields <<<"${result}"
+        count_environment "${fields[@]}"
+    done
+    printf '%d passed, %d failed, %d skipped\n' \
+        "${PASSED}" "${FAILED}" "${SKIPPED}"
+}
+
+RESULTS=()
+parse_arguments "$@"
+cd "${ROOT}"
+prepare
+for environment in "${ENVIRONMENTS[@]}"; do
+    run_environment "${environment}"
+done
+print_summary
+[[ ${FAILED} -eq 0 ]]
