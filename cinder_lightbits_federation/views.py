@@ -1,0 +1,104 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What placement sees of a cluster: one frozen value per question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import enum
+
+from cinder_lightbits_federation import capacity as capacities
+
+
+class AdminState(enum.Enum):
+    """What the operator wants of a cluster."""
+
+    ENABLED = 'enabled'
+    DISABLED = 'disabled'
+    """No new volumes; those that are there keep working."""
+
+    DRAINING = 'draining'
+    """No new volumes; those that are there are moved away."""
+
+    LOST = 'lost'
+    """Gone for good: nothing is asked of it any more."""
+
+
+class Connection(enum.Enum):
+    """How the cluster can be used now."""
+
+    CONNECTING = 'connecting'
+    CONNECTED = 'connected'
+    DISCONNECTED = 'disconnected'
+    UNAUTHORIZED = 'unauthorized'
+    WRONG_IDENTITY = 'wrong identity'
+    MISCONFIGURED = 'misconfigured'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClusterView:
+    """A cluster as it is known at one moment. Sizes in bytes.
+
+    Facts the token may not read are None and taken to be fine: the cluster
+    itself refuses what is not.
+
+    :param reason: why it is not connected.
+    :param reserved: promised by this service and not in `capacity` yet,
+        replicas counted.
+    :param max_replicas: replica count it can serve now.
+    :param projects: names of its Lightbits projects.
+    :param qos_policies: UUIDs of its QoS policies by name.
+    :param failure_domains: those of its nodes.
+    :param upgrading: an upgrade of the array's software is under way.
+    :param recent_creates: new volumes it got lately.
+    :param observed_age: age of `capacity` in seconds; None without one.
+    """
+
+    uuid: str
+    name: str
+    admin_state: AdminState = AdminState.ENABLED
+    connection: Connection = Connection.CONNECTED
+    reason: str = ''
+    capacity: capacities.Capacity | None = None
+    reserved: int = 0
+    max_replicas: int | None = None
+    projects: frozenset[str] | None = None
+    qos_policies: Mapping[str, str] | None = None
+    failure_domains: frozenset[str] | None = None
+    upgrading: bool = False
+    supports_sector_size: bool = True
+    recent_creates: int = 0
+    observed_age: float | None = None
+
+    @property
+    def load(self) -> int:
+        """Bytes promised so far, shown by its statistics or not."""
+        known = self.capacity.provisioned if self.capacity else 0
+        return known + self.reserved
+
+    @property
+    def accepts_volumes(self) -> bool:
+        """Whether it takes part in the backend's capacity."""
+        return (self.admin_state is AdminState.ENABLED
+                and self.connection is Connection.CONNECTED)
+
+    def ratio(self, extra: int = 0) -> float | None:
+        """Share of its room that is promised, reservations included.
+
+        :param extra: bytes to count as well, replicas counted.
+        :returns: None when its total is not known.
+        """
+        if self.capacity is None:
+            return None
+        return self.capacity.ratio(self.reserved + extra)
