@@ -32,7 +32,8 @@ LICENCE = (
     'by applicable law or agreed to in writing, software distributed under '
     'the License is distributed on an "AS IS" BASIS, WITHOUT WARRANTIES OR '
     'CONDITIONS OF ANY KIND, either express or implied. See the License for '
-    'the specific language governing permissions and limitations under the License.')
+    'the specific language governing permissions and limitations under the '
+    'License.')
 
 # The sections of reno that hold a list; the prelude is one text.
 NOTE_LISTS = frozenset({

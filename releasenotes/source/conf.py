@@ -1,0 +1,36 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How Sphinx builds the release notes."""
+
+project = 'cinder-lightbits-federation'
+copyright = 'the contributors of cinder-lightbits-federation'  # noqa: A001
+
+extensions = [
+    'openstackdocstheme',
+    'reno.sphinxext',
+]
+
+root_doc = 'index'
+pygments_style = 'native'
+html_theme = 'openstackdocs'
+html_copy_source = False
+openstackdocs_auto_name = False
+openstackdocs_auto_version = False
+openstackdocs_use_storyboard = False
+html_theme_options = {
+    # Readers are nobody's to count.
+    'analytics_tracking_code': '',
+    'display_badge': False,
+    'root_title': project,
+    'sidebar_search': True,
+}
