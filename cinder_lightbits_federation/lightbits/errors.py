@@ -34,6 +34,7 @@ Which status becomes which class is decided in one place, `for_status`.
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Self
 
 
 class LightbitsError(Exception):
@@ -49,9 +50,21 @@ class LightbitsError(Exception):
         self.message = message
         self.cluster = cluster
         self.operation = operation
-        where = f'cluster {cluster}: ' if cluster else ''
-        what = f'{operation}: ' if operation else ''
-        super().__init__(f'{where}{what}{message}')
+        super().__init__(message)
+
+    def located(self, cluster: str, operation: str) -> Self:
+        """Add what is not known where an error arises.
+
+        :returns: the same error.
+        """
+        self.cluster = self.cluster or cluster
+        self.operation = self.operation or operation
+        return self
+
+    def __str__(self) -> str:
+        where = f'cluster {self.cluster}: ' if self.cluster else ''
+        what = f'{self.operation}: ' if self.operation else ''
+        return f'{where}{what}{self.message}'
 
 
 class NotSent(LightbitsError):
@@ -164,6 +177,9 @@ _BY_STATUS: dict[int, type[Rejected]] = {
 # An ETag mismatch was seen as HTTP 500 with this inside its text.
 _ETAG_MARK = 'code:412'
 
+# Whoever answers these, a proxy even, did so before anything was applied.
+_REFUSED_BEFORE_ANYTHING = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
 
 def for_status(status: int, message: str, *, write: bool, documented: bool,
                code: int | None = None, cluster: str = '',
@@ -172,17 +188,23 @@ def for_status(status: int, message: str, *, write: bool, documented: bool,
 
     :param write: whether the call changes something.
     :param documented: whether the body had the API's own error form; a
-        proxy's page proves nothing about what the cluster did.
+        proxy's page proves nothing about what the cluster did, and not
+        even its 404 that an object is gone.
     :param code: gRPC code of the error body.
     :returns: the error to raise.
     """
     known = _BY_STATUS.get(status)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR and _ETAG_MARK in message:
         known, documented = PreconditionFailed, True
-    if write and (known is None or not documented) and status not in (
-            HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN,
-            HTTPStatus.NOT_FOUND):
+    if documented or status in _REFUSED_BEFORE_ANYTHING:
+        if known is not None:
+            return known(message, status=status, code=code, cluster=cluster,
+                         operation=operation)
+    elif not write and status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return InvalidReply(f'{message} (HTTP {status})', cluster=cluster,
+                            operation=operation)
+    if write:
         return Ambiguous(f'{message} (HTTP {status})', cluster=cluster,
                          operation=operation)
-    return (known or ServerError)(message, status=status, code=code,
-                                  cluster=cluster, operation=operation)
+    return ServerError(message, status=status, code=code, cluster=cluster,
+                       operation=operation)

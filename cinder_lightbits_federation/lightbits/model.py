@@ -19,6 +19,7 @@ volume's compression is a string and a snapshot's a boolean.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 import dataclasses
 import enum
@@ -199,6 +200,14 @@ def truth(data: Json, key: str) -> bool:
     return bool(value)
 
 
+def binary(data: Json, key: str) -> bytes:
+    """Read bytes, which the API writes as base64."""
+    try:
+        return base64.b64decode(text(data, key), validate=True)
+    except ValueError:
+        raise MalformedField(f'{key} is not base64') from None
+
+
 def acl_values(data: Json, key: str) -> frozenset[str]:
     """Read an ACL; the keyword ALLOW_NONE is the empty set."""
     values = frozenset(texts(mapping(data, key), 'values'))
@@ -331,6 +340,13 @@ class ChangedRange:
     end: int
     bitmap: bytes
 
+    @classmethod
+    def from_json(cls, data: Json) -> ChangedRange:
+        """:raises MalformedField: the reply is not a range."""
+        return cls(start=integer(data, 'lbaStart'),
+                   end=integer(data, 'lbaEnd'),
+                   bitmap=binary(data, 'dataBitMap'))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ChangedBlocks:
@@ -338,6 +354,13 @@ class ChangedBlocks:
 
     ranges: tuple[ChangedRange, ...]
     next_lba: int
+
+    @classmethod
+    def from_json(cls, data: Json) -> ChangedBlocks:
+        """:raises MalformedField: the reply is not changed blocks."""
+        return cls(ranges=tuple(ChangedRange.from_json(item) for item
+                                in data.get('lbaRanges') or ()),
+                   next_lba=integer(data, 'nextOffsetLBA'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,0 +1,116 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Read, decide, write if unchanged, and look again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from cinder_lightbits_federation.lightbits import errors
+from cinder_lightbits_federation.lightbits import model
+from cinder_lightbits_federation import timing
+
+# After these the volume itself tells whether the change is still missing.
+# A mismatch of the ETag was seen as 400, 412 and 500.
+_LOOK_AGAIN = (errors.Conflict, errors.PreconditionFailed, errors.Ambiguous)
+
+
+class Volumes(Protocol):
+    """The two calls that an edit needs."""
+
+    def get_volume(self, project: str, uuid: str, *,
+                   deadline: timing.Deadline | None = None) -> model.Volume:
+        """See `volumes.VolumeCalls`."""
+
+    def change_volume(self, project: str, uuid: str,
+                      change: model.VolumeChange, *, etag: str | None,
+                      deadline: timing.Deadline | None = None) -> None:
+        """See `volumes.VolumeCalls`."""
+
+
+class Edit:
+    """One compare-and-swap loop over a volume; used once.
+
+    Needs no lock: a change is written only to the version that the hook
+    has seen, and every doubt about a write ends in another look.
+    """
+
+    def __init__(self, calls: Volumes, project: str, uuid: str,
+                 hook: Callable[[model.Volume], model.VolumeChange | None],
+                 deadline: timing.Deadline) -> None:
+        self._calls = calls
+        self._project = project
+        self._uuid = uuid
+        self._hook = hook
+        self._deadline = deadline
+        self._volume: model.Volume | None = None
+        self._refused: str | None = None
+        self._trouble: errors.LightbitsError | None = None
+
+    def run(self) -> model.Volume:
+        """See `volumes.VolumeCalls.update_volume`."""
+        return timing.wait_until(
+            self._step, self._deadline, f'volume {self._uuid} to change',
+            last=self._last_state)
+
+    def _step(self) -> model.Volume | None:
+        """Look and act once; ends with a look after its own write."""
+        volume, change = self._look()
+        # While a change is under way its result is not visible yet.
+        if change is not None and volume.state.settled:
+            self._write(volume, change)
+            volume, change = self._look()
+        return volume if change is None and volume.state.settled else None
+
+    def _look(self) -> tuple[model.Volume, model.VolumeChange | None]:
+        """:raises BadRequest: the state can never become as wanted."""
+        volume = self._volume = self._calls.get_volume(
+            self._project, self._uuid, deadline=self._deadline)
+        if volume.state.going or volume.state is model.VolumeState.FAILED:
+            raise errors.BadRequest(
+                f'volume {self._uuid} is {volume.state.value}', status=400,
+                operation='volumes.update')
+        return volume, self._hook(volume)
+
+    def _write(self, volume: model.Volume,
+               change: model.VolumeChange) -> None:
+        try:
+            self._calls.change_volume(
+                self._project, self._uuid, change, etag=volume.etag,
+                deadline=self._deadline)
+        except _LOOK_AGAIN as error:
+            self._trouble = error
+        except errors.BadRequest as error:
+            self._trouble = error
+            self._judge(volume, error)
+
+    def _judge(self, volume: model.Volume, error: errors.BadRequest) -> None:
+        """Decide whether a 400 is final.
+
+        It may stand for a mismatch of the ETag or for a passing state. It
+        is final once the same version was refused twice; only settled
+        versions are written to.
+
+        :raises BadRequest: it is.
+        """
+        if self._refused == volume.etag:
+            raise error
+        self._refused = volume.etag
+
+    def _last_state(self) -> str:
+        volume = self._volume
+        if volume is None:
+            return 'nothing'
+        trouble = '' if self._trouble is None else f', {self._trouble}'
+        return f'state {volume.state.value}, ETag {volume.etag}{trouble}'

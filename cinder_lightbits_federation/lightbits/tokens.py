@@ -1,0 +1,288 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Where the bearer tokens of a cluster come from.
+
+A token is never part of a message, a repr or a log line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import enum
+import logging
+import os
+import re
+import stat
+import threading
+import time
+from typing import Protocol
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import serialization
+import jwt
+
+from cinder_lightbits_federation.lightbits import errors
+
+LOG = logging.getLogger(__name__)
+
+LIFETIME = 600
+# The clocks of clusters differ a little from ours.
+BACK_DATING = 60
+RENEW_BEFORE = 60
+LARGEST_FILE = 65536
+
+_TOKEN = re.compile(r'[A-Za-z0-9._~+/=-]+')
+
+
+class TokenSource(Protocol):
+    """Gives the token for a project; thread-safe."""
+
+    def bearer(self, project: str) -> str | None:
+        """:returns: the token, or None to send no Authorization header.
+
+        :raises NoCredential: there should be one but it cannot be had.
+        """
+
+    def renew(self, project: str) -> bool:
+        """Forget the token, because a cluster answered 401 to it.
+
+        :returns: whether `bearer` may give another one now.
+        """
+
+
+class NoToken:
+    """For clusters that were installed without multi-tenancy."""
+
+    def bearer(self, project: str) -> str | None:
+        """:returns: None."""
+        return None
+
+    def renew(self, project: str) -> bool:
+        """:returns: False."""
+        return False
+
+
+class StaticToken:
+    """A token from the configuration.
+
+    :raises NoCredential: `token` cannot be a token.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = _checked(token, 'the configured token')
+
+    def bearer(self, project: str) -> str | None:
+        """:returns: the configured token."""
+        return self._token
+
+    def renew(self, project: str) -> bool:
+        """:returns: False."""
+        return False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Stamp:
+    """Changes when a file is edited or replaced."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> _Stamp:
+        return cls(status.st_dev, status.st_ino, status.st_size,
+                   status.st_mtime_ns)
+
+
+class FileToken:
+    """A token in a file, read again when the file changes.
+
+    :param path: a file that holds the token and nothing else.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._stamp: _Stamp | None = None
+        self._token: str | None = None
+
+    def __repr__(self) -> str:
+        return f'FileToken({self._path!r})'
+
+    def bearer(self, project: str) -> str | None:
+        """:returns: what the file holds now.
+
+        :raises NoCredential: naming the file and what is wrong with it.
+        """
+        with self._lock:
+            self._refresh()
+            return self._token
+
+    def renew(self, project: str) -> bool:
+        """:returns: whether the file holds another token than before."""
+        with self._lock:
+            before, self._stamp = self._token, None
+            try:
+                self._refresh()
+            except errors.NoCredential:
+                return False
+            return self._token != before
+
+    def _refresh(self) -> None:
+        try:
+            if self._stamp == _Stamp.of(os.stat(self._path)):
+                return
+            content, status = _read(self._path)
+        except OSError as error:
+            raise _unreadable('token file', self._path, error) from None
+        # Undecodable bytes are refused by the check that follows.
+        self._token = _checked(content.decode('ascii', 'replace').strip(),
+                               f'token file {self._path}')
+        self._stamp = _Stamp.of(status)
+
+
+class TokenScope(enum.Enum):
+    """What a minted token may do.
+
+    PROJECT tokens reach one project each; SYSTEM tokens the whole cluster.
+    """
+
+    PROJECT = 'project'
+    SYSTEM = 'system'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Minted:
+    token: str
+    expires: float
+
+
+class MintedToken:
+    """Tokens that this process signs itself, ten minutes each.
+
+    The public half of the key is registered at the cluster as a credential
+    of the project (PROJECT) or of ``system`` (SYSTEM); the header ``kid``
+    refers to it.
+
+    :param key_file: RSA private key, PEM, without passphrase.
+    :param credential_id: ID of the credential at the cluster.
+    :param subject: claim ``sub``, which the cluster's events show.
+    :param now: wall clock in seconds; the claims need it.
+    """
+
+    def __init__(self, key_file: str, credential_id: str,
+                 scope: TokenScope = TokenScope.PROJECT, *,
+                 subject: str = 'cinder-lightbits-federation',
+                 now: Callable[[], float] = time.time) -> None:
+        self._key_file = key_file
+        self._credential_id = credential_id
+        self._scope = scope
+        self._subject = subject
+        self._now = now
+        self._lock = threading.Lock()
+        self._warned = False
+        self._key: rsa.RSAPrivateKey | None = None
+        self._minted: dict[str, _Minted] = {}
+
+    def __repr__(self) -> str:
+        return (f'MintedToken({self._key_file!r}, {self._credential_id!r}, '
+                f'{self._scope})')
+
+    def bearer(self, project: str) -> str | None:
+        """:returns: a token that is good for another minute at least.
+
+        :raises NoCredential: naming the key file and what is wrong.
+        """
+        whose = self._whose(project)
+        with self._lock:
+            known = self._minted.get(whose)
+            if known is None or not self._good(known):
+                known = self._minted[whose] = self._mint(whose)
+            return known.token
+
+    def renew(self, project: str) -> bool:
+        """Mint anew with the key as the file holds it now.
+
+        :returns: True.
+        """
+        with self._lock:
+            self._key = None
+            self._minted.pop(self._whose(project), None)
+        return True
+
+    def _whose(self, project: str) -> str:
+        return 'system' if self._scope is TokenScope.SYSTEM else project
+
+    def _good(self, minted: _Minted) -> bool:
+        # Bounded on both sides: a clock that was set back would otherwise
+        # keep a token that has long expired for the cluster.
+        left = minted.expires - self._now()
+        return RENEW_BEFORE < left <= LIFETIME
+
+    def _mint(self, whose: str) -> _Minted:
+        now = self._now()
+        role = ('cluster-admin' if self._scope is TokenScope.SYSTEM
+                else 'admin')
+        claims = {'sub': self._subject, 'iat': int(now) - BACK_DATING,
+                  'exp': int(now) + LIFETIME, 'roles': [f'{whose}:{role}']}
+        token = jwt.encode(
+            claims, self._private_key(), algorithm='RS256',
+            headers={'kid': f'{whose}:{self._credential_id}'})
+        return _Minted(token, int(now) + LIFETIME)
+
+    def _private_key(self) -> rsa.RSAPrivateKey:
+        if self._key is None:
+            self._key = self._load()
+        return self._key
+
+    def _load(self) -> rsa.RSAPrivateKey:
+        try:
+            content, status = _read(self._key_file)
+        except OSError as error:
+            raise _unreadable('key file', self._key_file, error) from None
+        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not self._warned:
+            self._warned = True
+            LOG.warning('The private key file %s may be read by others than '
+                        'its owner (mode %04o).', self._key_file,
+                        stat.S_IMODE(status.st_mode))
+        try:
+            key = serialization.load_pem_private_key(content, password=None)
+        except (ValueError, TypeError):
+            key = None
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise errors.NoCredential(
+                f'key file {self._key_file} does not hold an RSA private key '
+                'in PEM form without a passphrase')
+        return key
+
+
+def _read(path: str) -> tuple[bytes, os.stat_result]:
+    """:returns: content and status of one and the same file."""
+    with open(path, 'rb') as file:
+        status = os.fstat(file.fileno())
+        return file.read(LARGEST_FILE), status
+
+
+def _unreadable(what: str, path: str,
+                error: OSError) -> errors.NoCredential:
+    return errors.NoCredential(
+        f'{what} {path} cannot be read: {error.strerror}')
+
+
+def _checked(token: str, what: str) -> str:
+    if not _TOKEN.fullmatch(token):
+        raise errors.NoCredential(
+            f'{what} is empty or holds something else than a token')
+    return token
