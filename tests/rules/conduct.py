@@ -97,6 +97,12 @@ def _is_broad(caught: ast.expr | None) -> bool:
     return name in BROAD
 
 
+def _passes_on(handler: ast.ExceptHandler) -> bool:
+    """Whether what was caught goes on after some cleaning up."""
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
+
+
 class _Handlers(ast.NodeVisitor):
     """Collects broad handlers together with the function around them."""
 
@@ -113,7 +119,7 @@ class _Handlers(ast.NodeVisitor):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if _is_broad(node.type):
+        if _is_broad(node.type) and not _passes_on(node):
             self.found.append((self._functions[-1], node.lineno))
         self.generic_visit(node)
 
@@ -121,7 +127,7 @@ class _Handlers(ast.NodeVisitor):
 def broad_handlers(
         source: Source,
         thread_tops: frozenset[str] = THREAD_TOPS) -> Iterator[str]:
-    """Handlers that catch anything, elsewhere than at a thread's top."""
+    """Handlers that keep anything, elsewhere than at a thread's top."""
     visitor = _Handlers()
     visitor.visit(source.tree())
     for function, line in visitor.found:

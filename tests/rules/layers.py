@@ -27,13 +27,12 @@ HOST = 'os_brick_ext'
 SHARED = frozenset({'timing'})
 ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
-    'access', 'capacity', 'errors', 'location', 'placement', 'reservations',
-    'sizes', 'spec'})
+    'access', 'capacity', 'errors', 'location', 'ownership', 'placement',
+    'refs', 'reservations', 'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({'driver', 'exception', 'records'})
 
-# The only modules beside the adapters that may know oslo.config: they turn
-# files into values.
-CONFIGURATION = frozenset({'options'})
+# Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
+CONFIGURATION = frozenset({'loader', 'options'})
 
 # The one part of the host side that the driver shares with it.
 CONNECTION_PROPERTIES = f'{HOST}.conn_props'
@@ -56,7 +55,7 @@ def _layer(module: str) -> int:
     part = _part(module)
     for number, members in (
             (_SHARED, SHARED), (_ARRAY, ARRAY), (_PURE, PURE),
-            (_ADAPTER, ADAPTERS)):
+            (_ADAPTER, ADAPTERS | CONFIGURATION)):
         if part in members:
             return number
     return _CORE

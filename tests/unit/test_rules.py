@@ -136,8 +136,14 @@ class LayersTestCase(base.BaseTestCase):
     def test_client_knows_no_configuration(self) -> None:
         self.assert_found(
             'from oslo_config import cfg', f'{DRIVER}/lightbits/client.py',
-            'only driver, exception, options, records may import '
+            'only driver, exception, loader, options, records may import '
             'oslo_config.cfg')
+
+    def test_core_knows_no_configuration(self) -> None:
+        self.assert_found(
+            f'from {DRIVER} import loader', f'{DRIVER}/federation.py',
+            f'core module imports adapter module {DRIVER}.loader')
+        self.assert_clean('from oslo_config import cfg', f'{DRIVER}/loader.py')
 
     def test_cinder_only_in_adapters(self) -> None:
         text = 'from cinder import exception'
@@ -226,6 +232,21 @@ class ConductTestCase(base.BaseTestCase):
         self.assert_found(
             conduct.broad_handlers,
             'try:\n    run()\nexcept (OSError, ValueError):\n    pass')
+
+    def test_cleaning_up_on_any_error(self) -> None:
+        self.assert_found(conduct.broad_handlers, '''
+            try:
+                run()
+            except BaseException:
+                close()
+                raise
+            ''')
+        self.assert_found(conduct.broad_handlers, '''
+            try:
+                run()
+            except BaseException as exc:
+                raise Other() from exc
+            ''', 4)
 
     def test_a_thread_may_catch_anything_at_its_top(self) -> None:
         file = snippet('''
