@@ -1,0 +1,278 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""One cluster at run time: its client, breaker and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import contextlib
+import dataclasses
+import logging
+import threading
+import time
+
+from cinder_lightbits_federation.breaker import Breaker
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation import inventory
+from cinder_lightbits_federation.lightbits import client as lb_client
+from cinder_lightbits_federation.lightbits import errors as lb_errors
+from cinder_lightbits_federation.lightbits import model
+from cinder_lightbits_federation.settings import ClusterSettings
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.timing import DeadlineExceeded
+from cinder_lightbits_federation.views import AdminState
+from cinder_lightbits_federation.views import ClusterView
+from cinder_lightbits_federation.views import Connection
+
+LOG = logging.getLogger(__name__)
+
+# Projects, policies and failure domains are read again every so many looks.
+FACTS_EVERY = 20
+LABELS_SINCE = (3, 11)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Status:
+    """How the cluster is connected and, if it is not, why."""
+
+    connection: Connection
+    problem: errors.SettingProblem | None = None
+
+    @property
+    def reason(self) -> str:
+        """Empty while connected."""
+        return str(self.problem) if self.problem else ''
+
+
+class Cluster:
+    """Thread-safe. Opens no connection before the first call.
+
+    :param identify: called with the UUID at first contact; returns why this
+        cluster must not serve (another section has it already), or None.
+    """
+
+    def __init__(self, settings: ClusterSettings, default_project: str,
+                 identify: Callable[[Cluster, str],
+                                    errors.SettingProblem | None]) -> None:
+        self.settings = settings
+        self.client = lb_client.LightbitsClient(settings.client,
+                                                settings.tokens)
+        self.breaker = Breaker()
+        self.wanted = threading.Event()
+        self._identify = identify
+        self._project = settings.project(default_project)
+        self._refreshing = threading.Lock()
+        self._vitals: inventory.Vitals | None = None
+        self._facts: inventory.Facts | None = None
+        self._looks = 0
+        self._status = Status(Connection.CONNECTING)
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration."""
+        return self.settings.name
+
+    @property
+    def uuid(self) -> str | None:
+        """The cluster's UUID: configured, or learned at first contact."""
+        return self.client.uuid
+
+    @property
+    def admin_state(self) -> AdminState:
+        """What the cluster may be used for."""
+        return self.settings.admin_state
+
+    @property
+    def status(self) -> Status:
+        """How it is connected."""
+        return self._status
+
+    @property
+    def vitals(self) -> inventory.Vitals | None:
+        """The last sample, None before the first contact."""
+        return self._vitals
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the cluster keeps labels, as far as is known."""
+        version = self._vitals.version if self._vitals else None
+        return version is None or version >= LABELS_SINCE
+
+    @contextlib.contextmanager
+    def api(self) -> Iterator[lb_client.LightbitsClient]:
+        """The client, guarded: refused at once while the cluster is down.
+
+        :raises Unreachable: the breaker is open or the cluster may not be
+            used; nothing was sent.
+        """
+        self._refuse_when_down()
+        try:
+            yield self.client
+        except lb_errors.LightbitsError as exc:
+            self._failed(exc)
+            raise
+        except DeadlineExceeded:
+            raise
+        else:
+            self.breaker.answered()
+
+    def refresh(self, deadline: Deadline, facts: bool = False) -> bool:
+        """Look at the cluster now, whatever the breaker says.
+
+        Never raises what the cluster does wrong: the status says it. When
+        another thread is looking already, waits for that look instead.
+
+        :returns: whether the cluster answered properly.
+        """
+        asked = time.monotonic()
+        if not self._refreshing.acquire(timeout=deadline.remaining()):
+            return False
+        try:
+            if self._seen_since(asked):
+                return True
+            return self._look(deadline, facts)
+        finally:
+            self._refreshing.release()
+
+    def stale(self, max_age: float) -> bool:
+        """Whether the last sample is older than `max_age` seconds."""
+        vitals = self._vitals
+        return vitals is None or time.monotonic() - vitals.taken_at > max_age
+
+    def view(self, reserved: int, recent_creates: int
+             ) -> ClusterView:
+        """:returns: an immutable picture for the placement."""
+        vitals, facts, status = self._vitals, self._facts, self._status
+        return ClusterView(
+            uuid=self.uuid or '', name=self.name,
+            admin_state=self.admin_state, connection=status.connection,
+            reason=status.reason,
+            capacity=vitals.capacity if vitals else None,
+            reserved=reserved,
+            max_replicas=(vitals.info.current_max_replicas
+                          if vitals else None),
+            projects=facts.projects if facts else None,
+            qos_policies=facts.qos_policies if facts else None,
+            failure_domains=facts.failure_domains if facts else None,
+            upgrading=(vitals is not None and vitals.info.upgrade
+                       is model.UpgradeStatus.UPGRADING),
+            recent_creates=recent_creates,
+            observed_age=(time.monotonic() - vitals.taken_at
+                          if vitals else None))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.client.close()
+
+    def _refuse_when_down(self) -> None:
+        if self.admin_state is AdminState.LOST:
+            raise lb_errors.Unreachable('declared lost', cluster=self.name)
+        problem = self._status.problem
+        if self._status.connection in (Connection.MISCONFIGURED,
+                                       Connection.WRONG_IDENTITY):
+            raise lb_errors.Unreachable(f'not in use: {problem}',
+                                        cluster=self.name)
+        broken = self.breaker.state
+        if broken is not None:
+            age = time.monotonic() - broken.since
+            raise lb_errors.Unreachable(
+                f'down for {age:.0f} s: {broken.reason}', cluster=self.name)
+
+    def _seen_since(self, moment: float) -> bool:
+        vitals = self._vitals
+        return vitals is not None and vitals.taken_at >= moment
+
+    def _look(self, deadline: Deadline, facts: bool) -> bool:
+        try:
+            vitals = inventory.take_vitals(self.client, self._project,
+                                           deadline)
+            if facts or self._facts is None or not (
+                    self._looks % FACTS_EVERY):
+                self._facts = inventory.take_facts(
+                    self.client, self._project, vitals.cluster_rights,
+                    deadline)
+        except lb_errors.LightbitsError as exc:
+            self._failed(exc)
+            return False
+        except DeadlineExceeded as exc:
+            self._failed(lb_errors.Unreachable(str(exc), cluster=self.name))
+            return False
+        self._looks += 1
+        return self._accept(vitals)
+
+    def _accept(self, vitals: inventory.Vitals) -> bool:
+        problem = (self._identify(self, vitals.info.uuid)
+                   or self._project_problem())
+        if problem is not None:
+            self._set_status(Status(Connection.MISCONFIGURED, problem))
+            return False
+        self.client.learn(vitals.info.api_endpoints)
+        self._vitals = vitals
+        self.breaker.close()
+        self._set_status(Status(Connection.CONNECTED))
+        return True
+
+    def _project_problem(self) -> errors.SettingProblem | None:
+        projects = self._facts.projects if self._facts else None
+        if projects is None or self._project in projects:
+            return None
+        return errors.SettingProblem(
+            self.settings.section, 'project_map',
+            f'the cluster has no project {self._project!r} (it has '
+            f'{", ".join(sorted(projects)) or "none"}); map the name of '
+            f'lightbits_project, or create the project')
+
+    def _failed(self, exc: lb_errors.LightbitsError) -> None:
+        """Note what an error says of the whole cluster."""
+        now = time.monotonic()
+        status = self._status_for(exc)
+        if status is not None:
+            opened = (status.connection is Connection.DISCONNECTED
+                      and self.breaker.unreachable(exc.message, now))
+            if opened or self._status.connection is not status.connection:
+                self._set_status(status)
+                self.wanted.set()
+        elif isinstance(exc, lb_errors.Ambiguous):
+            if self.breaker.reply_lost(exc.message, now):
+                self._set_status(self._disconnected(exc))
+                self.wanted.set()
+        else:
+            self.breaker.answered()
+
+    def _status_for(self, exc: lb_errors.LightbitsError) -> Status | None:
+        told = self.settings
+        if isinstance(exc, lb_errors.WrongCluster):
+            return Status(Connection.WRONG_IDENTITY, errors.SettingProblem(
+                told.section, 'cluster_uuid', exc.message))
+        if isinstance(exc, lb_errors.Untrusted):
+            return Status(Connection.MISCONFIGURED, errors.SettingProblem(
+                told.section, told.trust_option, exc.message))
+        if isinstance(exc, lb_errors.NoCredential | lb_errors.Unauthorized):
+            return Status(Connection.UNAUTHORIZED, errors.SettingProblem(
+                told.section, told.token_option, exc.message))
+        if isinstance(exc, lb_errors.NotSent):
+            return self._disconnected(exc)
+        return None
+
+    def _disconnected(self, exc: lb_errors.LightbitsError) -> Status:
+        return Status(Connection.DISCONNECTED, errors.SettingProblem(
+            self.settings.section, 'api_endpoints', exc.message))
+
+    def _set_status(self, status: Status) -> None:
+        before, self._status = self._status, status
+        if before == status:
+            return
+        if status.connection is Connection.CONNECTED:
+            LOG.info('Cluster %s (%s) is connected.', self.name, self.uuid)
+        elif before.connection is not status.connection:
+            LOG.error('Cluster %s is %s: %s', self.name,
+                      status.connection.value, status.reason)

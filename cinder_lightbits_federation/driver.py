@@ -1,0 +1,304 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The Cinder volume driver: unpacks, delegates, translates errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cinder.common import constants
+from cinder import coordination
+from cinder import interface
+from cinder.volume import configuration
+from cinder.volume import driver
+from cinder.volume import volume_utils
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from cinder_lightbits_federation import access
+from cinder_lightbits_federation import connection
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.exception import told_as
+from cinder_lightbits_federation.exception import translated
+from cinder_lightbits_federation.federation import Federation
+from cinder_lightbits_federation import loader
+from cinder_lightbits_federation.options import backend_opts
+from cinder_lightbits_federation import records
+from cinder_lightbits_federation.refs import CreateRequest
+from cinder_lightbits_federation.refs import VolumeRef
+from cinder_lightbits_federation.settings import PoolMode
+from cinder_lightbits_federation.sizes import gib_to_bytes
+from cinder_lightbits_federation.spec import SPEC_HELP
+from cinder_lightbits_federation import statistics
+
+LOG = logging.getLogger(__name__)
+
+CONF = cfg.CONF
+CONF.register_opts(backend_opts, group=configuration.SHARED_CONF_GROUP)
+
+ModelUpdate = dict[str, str]
+
+# Statistics wait this long for clusters whose last sample is old.
+STATS_PATIENCE = 2.0
+
+
+@interface.volumedriver
+class LightbitsFederationDriver(driver.VolumeDriver):
+    """One backend over any number of Lightbits clusters.
+
+    Version history:
+
+    .. code-block:: none
+
+        1.0.0 - First version.
+    """
+
+    VERSION = '1.0.0'
+    CI_WIKI_NAME = 'LightbitsFederation_CI'
+    SUPPORTS_ACTIVE_ACTIVE = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.configuration.append_config_values(backend_opts)
+        # Nothing that lives in threads or sockets: the launcher forks after
+        # this and calls do_setup in the child.
+        self._federation: Federation | None = None
+
+    @staticmethod
+    def get_driver_options() -> list[cfg.Opt]:
+        """:returns: the options of the backend section."""
+        return backend_opts
+
+    @property
+    def federation(self) -> Federation:
+        """The use cases; exists from `do_setup` on."""
+        if self._federation is None:
+            raise told_as(errors.FederationError(
+                'the driver is not set up; see the log of its start'))
+        return self._federation
+
+    # Life
+
+    def do_setup(self, context: Any) -> None:
+        """Read the configuration and connect to the clusters.
+
+        Succeeds while clusters are down. Called again after a failure.
+        """
+        if self._federation is not None:
+            self._federation.stop()
+            self._federation = None
+        with translated():
+            settings = loader.load(
+                self.configuration, self.configuration.config_group,
+                self.host or CONF.host, bool(self.cluster_name),
+                CONF.config_file or (), CONF.config_dir or ())
+            federation = Federation(settings, self._get_lock)
+            federation.start()
+        self._federation = federation
+
+    def check_for_setup_error(self) -> None:
+        """Nothing more: `do_setup` refuses what is wrong."""
+
+    @staticmethod
+    def _get_lock(name: str) -> Any:
+        return coordination.COORDINATOR.get_lock(name)
+
+    # Volumes
+
+    def create_volume(self, volume: Any) -> ModelUpdate:
+        """Make an empty volume on the best cluster."""
+        with translated(volume.id):
+            return self._made(volume, self.federation.create_volume(
+                self._request(volume)))
+
+    def create_volume_from_snapshot(self, volume: Any, snapshot: Any
+                                    ) -> ModelUpdate:
+        """Make a thin clone of a snapshot, on the snapshot's cluster."""
+        with translated(volume.id, snapshot.id):
+            return self._made(volume, self.federation.create_from_snapshot(
+                self._request(volume),
+                records.snapshot_ref(snapshot, self._project)))
+
+    def create_cloned_volume(self, volume: Any, src_vref: Any
+                             ) -> ModelUpdate:
+        """Make a thin clone of a volume, on that volume's cluster."""
+        with translated(src_vref.id):
+            return self._made(volume, self.federation.clone_volume(
+                self._request(volume), self._ref(src_vref)))
+
+    def delete_volume(self, volume: Any) -> None:
+        """Delete a volume, if what is there is proven to be it.
+
+        Cinder cleans up after a failed attempt *after* it has sent the next
+        one on its way; the record then has no host, and only what this
+        attempt has made is deleted.
+        """
+        with translated(volume.id):
+            ref = self._ref(volume)
+            if volume.host:
+                self.federation.delete_volume(ref)
+            elif ref.location is not None:
+                self.federation.delete_volume(
+                    ref, attempt=ref.location.attempt)
+
+    def extend_volume(self, volume: Any, new_size: int) -> None:
+        """Grow a volume to `new_size` GiB, attached or not."""
+        with translated(volume.id):
+            self.federation.extend_volume(self._ref(volume),
+                                          gib_to_bytes(new_size))
+
+    # Snapshots
+
+    def create_snapshot(self, snapshot: Any) -> ModelUpdate:
+        """Take a snapshot on the cluster of its volume."""
+        with translated(snapshot.volume_id):
+            return records.model_update(self.federation.snapshots.create(
+                records.snapshot_ref(snapshot, self._project),
+                records.LocationRecord(snapshot),
+                self.federation.deadline()))
+
+    def delete_snapshot(self, snapshot: Any) -> None:
+        """Delete a snapshot, if what is there is proven to be it."""
+        with translated(snapshot.volume_id, snapshot.id):
+            self.federation.snapshots.delete(
+                records.snapshot_ref(snapshot, self._project),
+                self.federation.deadline())
+
+    # Access
+
+    def validate_connector(self, connector: Mapping[str, Any]) -> None:
+        """Refuse a host early that no volume could be attached to."""
+        with translated():
+            settings = self.federation.settings
+            host = records.host_of(connector, settings.data_networks)
+            if settings.use_ip_acl and not host.addresses:
+                raise access.NoUsableAddress(host)
+
+    def initialize_connection(self, volume: Any,
+                              connector: Mapping[str, Any]
+                              ) -> dict[str, Any]:
+        """Admit a host to a volume and tell it where the volume is."""
+        with translated(volume.id):
+            networks = self.federation.settings.data_networks
+            attachment = self.federation.attach(
+                self._ref(volume), records.host_of(connector, networks),
+                records.attached_hosts(volume, networks))
+        return {'driver_volume_type': constants.LIGHTOS,
+                'data': connection.properties(attachment).to_dict()}
+
+    def terminate_connection(self, volume: Any,
+                             connector: Mapping[str, Any] | None,
+                             **kwargs: Any) -> bool:
+        """Take a host's access away unless it has the volume twice.
+
+        :param connector: None or without NQN, with ``force``: take every
+            host's access away.
+        :returns: whether the host still uses the volume.
+        """
+        with translated(volume.id):
+            if not connector or not connector.get('nqn'):
+                self._terminate_all(volume, bool(kwargs.get('force')))
+                return False
+            networks = self.federation.settings.data_networks
+            host = records.host_of(connector, networks)
+            staying = records.attached_hosts(volume, networks)
+            own = [item for item in staying if item.nqn == host.nqn]
+            if len(own) > 1:
+                LOG.info('Volume %s stays attached to host %s.', volume.id,
+                         host.host)
+                return True
+            self.federation.detach(
+                self._ref(volume), host,
+                [item for item in staying if item.nqn != host.nqn])
+            return False
+
+    def _terminate_all(self, volume: Any, force: bool) -> None:
+        if not force:
+            raise access.InvalidHost('nqn', '')
+        self.federation.detach_all(self._ref(volume))
+
+    def ensure_export(self, context: Any, volume: Any) -> None:
+        """Nothing to do: access is kept on the array."""
+
+    def create_export(self, context: Any, volume: Any, connector: Any
+                      ) -> None:
+        """Nothing to do: a volume is exported as it is made."""
+
+    def remove_export(self, context: Any, volume: Any) -> None:
+        """Nothing to do: access goes with the connection."""
+
+    # Figures
+
+    def get_volume_stats(self, refresh: bool = False) -> dict[str, Any]:
+        """What is known now; never raises and never waits for long.
+
+        Cinder asks after every delete, so clusters are not asked: their
+        keepers do that all the time.
+        """
+        settings = self.federation.settings
+        views = self.federation.views(settings.poll_interval * 2,
+                                      STATS_PATIENCE)
+        ratio = self.configuration.safe_get('max_over_subscription_ratio')
+        self._stats = {
+            'volume_backend_name': self.configuration.safe_get(
+                'volume_backend_name') or self.configuration.config_group,
+            'vendor_name': 'Lightbits',
+            'driver_version': self.VERSION,
+            'storage_protocol': constants.LIGHTOS,
+            'pools': statistics.pools(views, settings, ratio),
+        }
+        return self._stats
+
+    def _init_vendor_properties(self) -> tuple[dict[str, Any], str]:
+        properties: dict[str, Any] = {}
+        for item in SPEC_HELP:
+            if not item.vendor:
+                continue
+            limits = {'minimum': item.minimum, 'maximum': item.maximum,
+                      'enum': list(item.allowed) or None}
+            self._set_property(
+                properties, item.key, item.title, item.description,
+                item.type, **{key: value for key, value in limits.items()
+                              if value is not None})
+        return properties, 'lightos'
+
+    # Inside
+
+    @property
+    def _project(self) -> str:
+        return self.federation.settings.project
+
+    def _ref(self, volume: Any) -> VolumeRef:
+        return records.volume_ref(volume, self._project)
+
+    def _request(self, volume: Any) -> CreateRequest:
+        spec = records.spec_of(volume)
+        return CreateRequest(
+            ref=records.volume_ref(volume, self._project, spec),
+            size=gib_to_bytes(volume.size), spec=spec,
+            recorder=records.LocationRecord(volume),
+            only=self._pool_cluster(volume),
+            exclude=records.migration_source(volume),
+            spread_counts=records.spread_counts(volume, spec.spread_group))
+
+    def _pool_cluster(self, volume: Any) -> str | None:
+        """With a pool per cluster the scheduler's choice is obeyed."""
+        if self.federation.settings.pools is not PoolMode.CLUSTER:
+            return None
+        name = volume_utils.extract_host(volume.host, 'pool')
+        return self.federation.registry.uuid_of(name)
+
+    @staticmethod
+    def _made(volume: Any, created: Any) -> ModelUpdate:
+        LOG.info('Volume %s is on cluster %s.', volume.id, created.cluster)
+        return records.model_update(created.location)

@@ -1,0 +1,428 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The use cases over clusters: what a backend does for Cinder.
+
+Knows neither Cinder's objects nor its configuration. Every operation has one
+deadline; every destructive one proves first what it is about to destroy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import dataclasses
+import logging
+import random
+import time
+
+from cinder_lightbits_federation import access
+from cinder_lightbits_federation.access import HostAccess
+from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.creator import Creator
+from cinder_lightbits_federation.creator import Recipe
+from cinder_lightbits_federation.creator import Refused
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.finder import check_volume
+from cinder_lightbits_federation.finder import Finder
+from cinder_lightbits_federation.finder import Found
+from cinder_lightbits_federation.lightbits import errors as lb_errors
+from cinder_lightbits_federation.lightbits import model
+from cinder_lightbits_federation import locks
+from cinder_lightbits_federation import ownership
+from cinder_lightbits_federation import placement
+from cinder_lightbits_federation.placer import Placer
+from cinder_lightbits_federation.refs import Created
+from cinder_lightbits_federation.refs import CreateRequest
+from cinder_lightbits_federation.refs import SnapshotRef
+from cinder_lightbits_federation.refs import VolumeRef
+from cinder_lightbits_federation.registry import Registry
+from cinder_lightbits_federation.remover import remove_volume
+from cinder_lightbits_federation import room
+from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.snapshots import Snapshots
+from cinder_lightbits_federation.spec import is_uuid
+from cinder_lightbits_federation.spec import VolumeSpec
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.views import AdminState
+from cinder_lightbits_federation.views import ClusterView
+
+LOG = logging.getLogger(__name__)
+
+
+Hook = Callable[[model.Volume], model.VolumeChange | None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """What a new volume starts from: a snapshot on some cluster."""
+
+    cluster_uuid: str
+    snapshot: model.Snapshot
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attachment:
+    """What a host needs to reach a volume."""
+
+    volume_uuid: str
+    info: model.ClusterInfo
+    cluster: str
+
+
+class Federation:
+    """One backend. Thread-safe after `start`.
+
+    :param get_lock: gives a tooz lock by name.
+    """
+
+    def __init__(self, settings: FederationSettings,
+                 get_lock: locks.GetLock) -> None:
+        self.settings = settings
+        self.owner = ownership.Owner(settings.federation_id)
+        self.registry = Registry(settings)
+        # Near-ties only; the seed of the operating system is what is wanted.
+        self.placer = Placer(self.registry,
+                             random.Random())  # noqa: S311
+        self.finder = Finder(self.registry, self.owner)
+        self._creator = Creator(self.owner)
+        self.snapshots = Snapshots(self.finder, self.owner, get_lock)
+
+    def start(self) -> None:
+        """Connect to the clusters; those that are down join later."""
+        self.registry.start()
+
+    def stop(self) -> None:
+        """End all threads and connections. Idempotent."""
+        self.registry.stop()
+
+    def deadline(self) -> Deadline:
+        """:returns: the deadline of an operation that starts now."""
+        return Deadline.after(self.settings.operation_timeout)
+
+    # Volumes
+
+    def create_volume(self, request: CreateRequest) -> Created:
+        """Make an empty volume on the best cluster.
+
+        :raises NoClusterFits: no cluster took it; nothing is left.
+        :raises OutcomeUnknown: it may exist where it is recorded.
+        """
+        return self._create(request, None, self.deadline())
+
+    def create_from_snapshot(self, request: CreateRequest,
+                             snapshot: SnapshotRef) -> Created:
+        """Make a thin clone of a snapshot, on the snapshot's cluster."""
+        deadline = self.deadline()
+        found = self.finder.snapshot(snapshot, deadline)
+        return self._create(request, self._source(found.cluster,
+                                                  found.thing), deadline)
+
+    def clone_volume(self, request: CreateRequest, source: VolumeRef
+                     ) -> Created:
+        """Make a thin clone of a volume, on that volume's cluster."""
+        deadline = self.deadline()
+        found = self.finder.volume(source, deadline)
+        with self.snapshots.intermediate(found, request.ref,
+                                         deadline) as snapshot:
+            return self._create(request, self._source(found.cluster,
+                                                      snapshot), deadline)
+
+    def delete_volume(self, ref: VolumeRef, attempt: str | None = None
+                      ) -> None:
+        """Delete a volume; one that is proven gone is no error.
+
+        :param attempt: only delete what this create attempt made; what
+            another attempt has taken over is left alone.
+        :raises ClusterUnavailable: a cluster that may have it is silent.
+        :raises IdentityMismatch: what is there is not the recorded one.
+        """
+        deadline = self.deadline()
+        for found in self._to_delete(ref, deadline):
+            if attempt is not None and ownership.attempt_of(
+                    found.thing.labels) not in (attempt, None):
+                LOG.info('Volume %s was taken over by another attempt.',
+                         ref.name)
+                continue
+
+            def check(now: model.Volume) -> None:
+                check_volume(ref, self.owner, now)
+                if attempt is not None and ownership.attempt_of(
+                        now.labels) not in (attempt, None):
+                    raise errors.RecordLost(
+                        f'another attempt took over volume {now.name}')
+
+            with found.cluster.api() as client:
+                remove_volume(client, found.project, found.thing, check,
+                              deadline)
+
+    def extend_volume(self, ref: VolumeRef, size: int) -> None:
+        """Grow a volume; returns when the new size can be used.
+
+        Idempotent: a volume of that size or larger is left as it is.
+
+        :param size: bytes.
+        :raises NoClusterFits: its cluster has no room for the growth.
+        :raises DeadlineExceeded: the cluster did not finish in time.
+        """
+        deadline = self.deadline()
+        found = self.finder.volume(ref, deadline)
+        growth = size - found.thing.size
+        if growth > 0:
+            self._check_room(found, growth)
+
+        def grow(now: model.Volume) -> model.VolumeChange | None:
+            check_volume(ref, self.owner, now)
+            return (None if now.size >= size
+                    else model.VolumeChange(size=size))
+
+        with found.cluster.api() as client:
+            client.update_volume(found.project, found.thing.uuid, grow,
+                                 deadline=deadline)
+
+    # Access
+
+    def attach(self, ref: VolumeRef, host: HostAccess,
+               attached: Sequence[HostAccess]) -> Attachment:
+        """Admit a host to a volume. Idempotent.
+
+        :param attached: the hosts that attachments exist for.
+        :raises AddressLimitExceeded: the IP ACL would grow past its limit.
+        :raises NoUsableAddress: none of the host's addresses is selected.
+        """
+        def admit(now: model.Volume) -> model.VolumeChange | None:
+            check_volume(ref, self.owner, now)
+            return access.grant(now, host, attached,
+                                self.settings.use_ip_acl)
+
+        cluster, volume = self._change(ref, admit)
+        self._warn_if_unprotected(cluster, volume)
+        return Attachment(volume.uuid, self._info(cluster), cluster.name)
+
+    def detach(self, ref: VolumeRef, host: HostAccess,
+               remaining: Sequence[HostAccess]) -> None:
+        """Take a host's access away. Idempotent.
+
+        A volume that is proven gone has no access to take away.
+
+        :param remaining: the hosts whose attachments stay.
+        """
+        def expel(now: model.Volume) -> model.VolumeChange | None:
+            check_volume(ref, self.owner, now)
+            return access.revoke(now, host, remaining,
+                                 self.settings.use_ip_acl)
+
+        self._expel(ref, expel)
+
+    def detach_all(self, ref: VolumeRef) -> None:
+        """Take every host's access away. Idempotent."""
+        def expel(now: model.Volume) -> model.VolumeChange | None:
+            check_volume(ref, self.owner, now)
+            change = access.revoke_all(now)
+            if change is not None:
+                LOG.warning('Removing the access of %s to volume %s.',
+                            ', '.join(sorted(now.acl)) or 'nobody', ref.name)
+            return change
+
+        self._expel(ref, expel)
+
+    # Figures
+
+    def views(self, max_age: float, patience: float
+              ) -> tuple[ClusterView, ...]:
+        """Pictures of all clusters, at most `max_age` seconds old.
+
+        :param patience: seconds to wait for clusters that are asked again;
+            those that stay silent are shown as they were seen last.
+        """
+        self.registry.refresh(
+            [cluster for cluster in self.registry.clusters
+             if cluster.admin_state is not AdminState.LOST],
+            max_age, Deadline.after(patience))
+        return self.placer.views()
+
+    # Inside
+
+    def _create(self, request: CreateRequest, source: Source | None,
+                deadline: Deadline) -> Created:
+        attempt = ownership.new_attempt()
+        earlier = self._settle(request, source, attempt, deadline)
+        if earlier is not None:
+            return earlier
+        wanted = self._placement_request(request, source)
+        decision = self.placer.choose(wanted, deadline)
+        LOG.info('placement volume=%s size=%d replicas=%d %s',
+                 request.ref.name_id, request.size, wanted.replicas,
+                 decision.explain())
+        refusals = [f'{item.name}: {item.reason}'
+                    for item in decision.rejected]
+        for candidate in decision.ranked:
+            cluster = self.registry.by_uuid(candidate.uuid)
+            recipe = self._recipe(cluster, request, source, attempt)
+            try:
+                with self._reserved(cluster, request.size * wanted.replicas):
+                    location, volume = self._creator.make(
+                        cluster, request, recipe, deadline)
+            except Refused as exc:
+                LOG.warning('Cluster %s refused volume %s: %s', cluster.name,
+                            request.ref.name, exc)
+                refusals.append(f'{cluster.name}: {exc}')
+                continue
+            return Created(location, volume, cluster.name, decision)
+        raise errors.NoClusterFits(f'volume {request.ref.name}', refusals)
+
+    @contextlib.contextmanager
+    def _reserved(self, cluster: Cluster, size: int) -> Iterator[None]:
+        """Count bytes against a cluster until its statistics show them.
+
+        What may exist takes room too, so only a clear refusal gives the
+        bytes back.
+        """
+        held = self.placer.reservations.reserve(cluster.uuid or '', size,
+                                                time.monotonic())
+        try:
+            yield
+        except Refused:
+            self.placer.reservations.release(held)
+            raise
+        finally:
+            self.placer.reservations.commit(held, time.monotonic())
+
+    def _settle(self, request: CreateRequest, source: Source | None,
+                attempt: str, deadline: Deadline) -> Created | None:
+        location = request.ref.location
+        if location is None:
+            return None
+        cluster = self.registry.by_uuid(location.cluster_uuid)
+        recipe = self._recipe(cluster, request, source, attempt)
+        kept = self._creator.settle(cluster, request, recipe, location,
+                                    deadline)
+        if kept is None:
+            return None
+        return Created(kept[0], kept[1], cluster.name, None)
+
+    def _placement_request(self, request: CreateRequest,
+                           source: Source | None
+                           ) -> placement.PlacementRequest:
+        only = None
+        if source is not None:
+            only = frozenset((source.cluster_uuid,))
+        elif request.only is not None:
+            only = frozenset((request.only,))
+        return placement.PlacementRequest(
+            size=request.size, replicas=self._replicas(request, source),
+            project=self._project(request.spec), spec=request.spec,
+            only=only, exclude=request.exclude,
+            spread_counts=request.spread_counts,
+            for_clone=source is not None)
+
+    def _recipe(self, cluster: Cluster, request: CreateRequest,
+                source: Source | None, attempt: str) -> Recipe:
+        spec = request.spec
+        policy = spec.qos_policy
+        named = policy is not None and not is_uuid(policy)
+        compression = spec.compression
+        if compression is None:
+            compression = (source.snapshot.compression if source
+                           else self.settings.default_compression)
+        new = model.NewVolume(
+            name=request.ref.name, size=request.size,
+            replicas=self._replicas(request, source),
+            compression=compression, sector_size=spec.sector_size,
+            source_snapshot_uuid=source.snapshot.uuid if source else None,
+            qos_policy_uuid=None if named else policy,
+            qos_policy_name=policy if named else None,
+            labels=ownership.labels_for(self.owner, request.ref.name_id,
+                                        attempt),
+            restrictions=spec.restrictions())
+        project = (source.snapshot.project if source else '') or (
+            cluster.settings.project(self._project(spec)))
+        return Recipe(project, new, attempt)
+
+    def _replicas(self, request: CreateRequest, source: Source | None
+                  ) -> int:
+        """A clone has its source's replicas unless its type says else."""
+        return request.spec.replica_count(
+            (source.snapshot.replicas if source else 0)
+            or self.settings.default_replicas)
+
+    def _project(self, spec: VolumeSpec) -> str:
+        return spec.project or self.settings.project
+
+    @staticmethod
+    def _source(cluster: Cluster, snapshot: model.Snapshot) -> Source:
+        if cluster.uuid is None:
+            raise errors.ClusterUnavailable(
+                f'cluster {cluster.name} was not reached yet')
+        return Source(cluster.uuid, snapshot)
+
+    def _to_delete(self, ref: VolumeRef, deadline: Deadline
+                   ) -> Sequence[Found[model.Volume]]:
+        if ref.location is None:
+            return self.finder.search_volumes(ref, deadline)
+        try:
+            return [self.finder.volume(ref, deadline)]
+        except errors.ObjectMissing as exc:
+            LOG.info('Nothing to delete: %s', exc)
+            return []
+
+    def _check_room(self, found: Found[model.Volume], growth: int) -> None:
+        for view in self.placer.views():
+            if view.name != found.cluster.name:
+                continue
+            left = room.unpromised(view, self.settings.policy)
+            needed = growth * found.thing.replicas
+            if left is not None and needed > left:
+                raise errors.NoClusterFits(
+                    f'the growth of volume {found.thing.name}',
+                    [f'{view.name}: needs {needed} bytes with replicas, has '
+                     f'room for {left}'])
+
+    def _change(self, ref: VolumeRef, hook: Hook
+                ) -> tuple[Cluster, model.Volume]:
+        """Edit a volume; finds it by its record first.
+
+        A complete record saves the look-up: the edit reads the volume
+        anyway, and the hook checks what it reads.
+        """
+        deadline = self.deadline()
+        place = ref.location
+        if place is not None and place.object_uuid is not None:
+            cluster, project = self.finder.place(place), place.project
+            uuid = place.object_uuid
+        else:
+            found = self.finder.volume(ref, deadline)
+            cluster, project = found.cluster, found.project
+            uuid = found.thing.uuid
+        with cluster.api() as client:
+            return cluster, client.update_volume(project, uuid, hook,
+                                                 deadline=deadline)
+
+    def _expel(self, ref: VolumeRef, hook: Hook) -> None:
+        try:
+            self._change(ref, hook)
+        except (errors.ObjectMissing, lb_errors.NotFound) as exc:
+            LOG.warning('No access to remove from volume %s: %s', ref.name,
+                        exc)
+
+    def _info(self, cluster: Cluster) -> model.ClusterInfo:
+        if cluster.vitals is not None:
+            return cluster.vitals.info
+        project = cluster.settings.project(self.settings.project)
+        with cluster.api() as client:
+            return client.cluster_info(project, deadline=self.deadline())
+
+    @staticmethod
+    def _warn_if_unprotected(cluster: Cluster, volume: model.Volume) -> None:
+        if volume.protection in (model.ProtectionState.READ_ONLY,
+                                 model.ProtectionState.NOT_AVAILABLE):
+            LOG.warning('Volume %s on cluster %s is %s.', volume.name,
+                        cluster.name, volume.protection.value)

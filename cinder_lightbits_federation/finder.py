@@ -1,0 +1,250 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Where an object of Cinder is, proven before anything is done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from typing import Generic, TypeVar
+
+from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.lightbits import errors as lb_errors
+from cinder_lightbits_federation.lightbits import model
+from cinder_lightbits_federation.location import Location
+from cinder_lightbits_federation import ownership
+from cinder_lightbits_federation.ownership import Claim
+from cinder_lightbits_federation.refs import SnapshotRef
+from cinder_lightbits_federation.refs import VolumeRef
+from cinder_lightbits_federation.registry import Registry
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.views import AdminState
+
+T = TypeVar('T', model.Volume, model.Snapshot)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """An object that is proven to be the one that was asked for."""
+
+    cluster: Cluster
+    project: str
+    thing: T
+
+
+def check_volume(ref: VolumeRef, owner: ownership.Owner,
+                 volume: model.Volume) -> None:
+    """Prove that a volume read by its recorded UUID is the recorded one.
+
+    :raises IdentityMismatch: its name or its labels say otherwise.
+    """
+    claim = ownership.claim_of(volume.labels, owner, ref.name_id)
+    if volume.name != ref.name:
+        raise errors.IdentityMismatch(
+            f'volume {volume.uuid} is named {volume.name!r}, expected '
+            f'{ref.name!r}; it was left alone')
+    if claim in (Claim.FOREIGN, Claim.OTHER_RECORD):
+        raise errors.IdentityMismatch(
+            f'volume {volume.uuid} ({volume.name}) belongs to somebody else '
+            f'by its labels; it was left alone')
+
+
+def check_snapshot(ref: SnapshotRef, owner: ownership.Owner,
+                   snapshot: model.Snapshot) -> None:
+    """Prove that a snapshot read by its recorded UUID is the recorded one.
+
+    A snapshot cannot be renamed or labelled; its description says whose it
+    is, and it belongs to the volume that Cinder has it of.
+
+    :raises IdentityMismatch: its source or description says otherwise.
+    """
+    source = ref.volume.location
+    if (source is not None and source.object_uuid is not None
+            and snapshot.source_volume_uuid != source.object_uuid):
+        raise errors.IdentityMismatch(
+            f'snapshot {snapshot.uuid} is of volume '
+            f'{snapshot.source_volume_uuid}, expected '
+            f'{source.object_uuid}; it was left alone')
+    marks = ownership.read_description(snapshot.description)
+    claim = ownership.claim_of(marks, owner, ref.snapshot_id)
+    if claim in (Claim.FOREIGN, Claim.OTHER_RECORD):
+        raise errors.IdentityMismatch(
+            f'snapshot {snapshot.uuid} ({snapshot.name}) belongs to '
+            f'somebody else by its description; it was left alone')
+
+
+class Finder:
+    """Finds objects by their recorded place, else on all clusters."""
+
+    def __init__(self, registry: Registry, owner: ownership.Owner) -> None:
+        self._registry = registry
+        self._owner = owner
+
+    def place(self, location: Location) -> Cluster:
+        """:raises UnknownCluster: its cluster is not known here."""
+        return self._registry.by_uuid(location.cluster_uuid)
+
+    def volume(self, ref: VolumeRef, deadline: Deadline
+               ) -> Found[model.Volume]:
+        """Find the one volume of a record.
+
+        :raises ObjectMissing: it is proven not to exist.
+        :raises IdentityMismatch: something else is at the recorded place.
+        :raises ClusterUnavailable: a cluster that may have it is silent.
+        :raises LightbitsError: the recorded cluster refused.
+        """
+        if ref.location is not None:
+            return self._recorded_volume(ref, ref.location, deadline)
+        found = self.search_volumes(ref, deadline)
+        return self._single(found, f'volume {ref.name}')
+
+    def snapshot(self, ref: SnapshotRef, deadline: Deadline
+                 ) -> Found[model.Snapshot]:
+        """Find the one snapshot of a record; raises as `volume` does."""
+        if ref.location is not None:
+            return self._recorded_snapshot(ref, ref.location, deadline)
+        found = self.search_snapshots(ref, deadline)
+        return self._single(found, f'snapshot {ref.name}')
+
+    def search_volumes(self, ref: VolumeRef, deadline: Deadline
+                       ) -> tuple[Found[model.Volume], ...]:
+        """All volumes with the record's name that may be its own.
+
+        Ours by label first. One without labels counts only when none is
+        labelled: older arrays and adopted volumes have none.
+
+        :raises ClusterUnavailable: not every cluster answered.
+        """
+        def ask(cluster: Cluster, project: str) -> model.Volume | None:
+            with cluster.api() as client:
+                return client.find_volume(project, ref.name,
+                                          deadline=deadline)
+
+        return self._claimed(
+            self._search(ref.project, ask, deadline), ref.name_id,
+            lambda volume: volume.labels)
+
+    def search_snapshots(self, ref: SnapshotRef, deadline: Deadline
+                         ) -> tuple[Found[model.Snapshot], ...]:
+        """All snapshots with the record's name that may be its own.
+
+        :raises ClusterUnavailable: not every cluster answered.
+        """
+        def ask(cluster: Cluster, project: str) -> model.Snapshot | None:
+            with cluster.api() as client:
+                return client.find_snapshot(project, ref.name,
+                                            deadline=deadline)
+
+        source = ref.volume.location
+        found = [item for item in self._search(ref.volume.project, ask,
+                                               deadline)
+                 if source is None or source.object_uuid is None
+                 or item.thing.source_volume_uuid == source.object_uuid]
+        return self._claimed(
+            found, ref.snapshot_id,
+            lambda item: ownership.read_description(item.description))
+
+    def _recorded_volume(self, ref: VolumeRef, location: Location,
+                         deadline: Deadline) -> Found[model.Volume]:
+        cluster = self.place(location)
+        with cluster.api() as client:
+            volume = self._read(
+                lambda uuid: client.get_volume(location.project, uuid,
+                                               deadline=deadline),
+                lambda: client.find_volume(location.project, ref.name,
+                                           deadline=deadline),
+                location)
+        if volume is None:
+            raise errors.ObjectMissing(
+                f'volume {ref.name} is not on cluster {cluster.name}')
+        if location.written_ahead and self._not_ours(volume.labels,
+                                                     ref.name_id):
+            raise errors.ObjectMissing(
+                f'volume {ref.name} on cluster {cluster.name} is not ours; '
+                f'ours was never made')
+        check_volume(ref, self._owner, volume)
+        return Found(cluster, location.project, volume)
+
+    def _recorded_snapshot(self, ref: SnapshotRef, location: Location,
+                           deadline: Deadline) -> Found[model.Snapshot]:
+        cluster = self.place(location)
+        with cluster.api() as client:
+            snapshot = self._read(
+                lambda uuid: client.get_snapshot(location.project, uuid,
+                                                 deadline=deadline),
+                lambda: client.find_snapshot(location.project, ref.name,
+                                             deadline=deadline),
+                location)
+        if snapshot is None:
+            raise errors.ObjectMissing(
+                f'snapshot {ref.name} is not on cluster {cluster.name}')
+        check_snapshot(ref, self._owner, snapshot)
+        return Found(cluster, location.project, snapshot)
+
+    def _not_ours(self, marks: Mapping[str, str], name_id: str) -> bool:
+        return ownership.claim_of(marks, self._owner, name_id) in (
+            Claim.FOREIGN, Claim.OTHER_RECORD)
+
+    @staticmethod
+    def _read(by_uuid: Callable[[str], T], by_name: Callable[[], T | None],
+              location: Location) -> T | None:
+        if location.object_uuid is None:
+            return by_name()
+        try:
+            return by_uuid(location.object_uuid)
+        except lb_errors.NotFound:
+            return None
+
+    def _search(self, project: str,
+                ask: Callable[[Cluster, str], T | None],
+                deadline: Deadline) -> list[Found[T]]:
+        clusters = [cluster for cluster in self._registry.clusters
+                    if cluster.admin_state is not AdminState.LOST]
+
+        def question(cluster: Cluster) -> Found[T] | None:
+            local = cluster.settings.project(project)
+            thing = ask(cluster, local)
+            return Found(cluster, local, thing) if thing else None
+
+        answers = self._registry.ask(clusters, question, deadline)
+        # A section that cannot be read may stand for a cluster that has it.
+        silent = dict(answers.silent) | {
+            item.name: str(item.problem) for item in self._registry.broken}
+        if silent:
+            told = '; '.join(f'{name}: {why}'
+                             for name, why in sorted(silent.items()))
+            raise errors.ClusterUnavailable(
+                f'not every cluster could be asked: {told}')
+        return [found for found in answers.given.values() if found]
+
+    def _claimed(self, found: Sequence[Found[T]], name_id: str,
+                 marks: Callable[[T], Mapping[str, str]]
+                 ) -> tuple[Found[T], ...]:
+        by_claim: dict[Claim, list[Found[T]]] = {}
+        for item in found:
+            claim = ownership.claim_of(marks(item.thing), self._owner,
+                                       name_id)
+            by_claim.setdefault(claim, []).append(item)
+        return tuple(by_claim.get(Claim.OURS)
+                     or by_claim.get(Claim.UNLABELLED) or ())
+
+    @staticmethod
+    def _single(found: Sequence[Found[T]], what: str) -> Found[T]:
+        if not found:
+            raise errors.ObjectMissing(f'{what} is on no cluster')
+        if len(found) > 1:
+            names = ', '.join(item.cluster.name for item in found)
+            raise errors.IdentityMismatch(
+                f'{what} is on several clusters ({names}) and nothing tells '
+                f'which one is right; all were left alone')
+        return found[0]

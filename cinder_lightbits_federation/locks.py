@@ -1,0 +1,70 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Locks between hosts: bounded, checked, and never the only protection.
+
+Every lock here is advisory. A lease can be lost while the holder sleeps, so
+what happens inside is safe without the lock as well; the lock spares the
+array's transient errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import contextlib
+from typing import Protocol
+
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.timing import DeadlineExceeded
+from cinder_lightbits_federation.timing import pause
+from cinder_lightbits_federation.timing import pauses
+
+
+class Lock(Protocol):
+    """The part of a tooz lock that is used (tooz.locking.Lock)."""
+
+    def acquire(self, blocking: bool = ...) -> bool:
+        """:returns: whether the lock is held now."""
+
+    def release(self) -> bool:
+        """:returns: whether it was held."""
+
+
+GetLock = Callable[[str], Lock]
+
+
+def snapshots_of(volume_uuid: str) -> str:
+    """Name of the lock around snapshots of one volume.
+
+    Parallel snapshots of one volume give transient errors on the array.
+    """
+    return f'lightbits-snapshots-{volume_uuid}'
+
+
+@contextlib.contextmanager
+def hold(get_lock: GetLock, name: str, deadline: Deadline) -> Iterator[None]:
+    """Hold a lock, waiting for it until the deadline.
+
+    Tries without blocking and pauses in between: backends differ in what a
+    timeout means, and some ignore it.
+
+    :raises DeadlineExceeded: it could not be had.
+    """
+    lock = get_lock(name)
+    following = pauses()
+    while not lock.acquire(blocking=False):
+        if deadline.expired():
+            raise DeadlineExceeded(f'waiting for lock {name}')
+        pause(min(following(), deadline.remaining()))
+    try:
+        yield
+    finally:
+        lock.release()

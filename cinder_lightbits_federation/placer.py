@@ -1,0 +1,87 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Choosing a cluster with data fresh enough to see other hosts' creates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import logging
+import random
+import time
+
+from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation import placement
+from cinder_lightbits_federation.placement import Decision
+from cinder_lightbits_federation.placement import PlacementRequest
+from cinder_lightbits_federation.registry import Registry
+from cinder_lightbits_federation.reservations import Reservations
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.views import ClusterView
+
+LOG = logging.getLogger(__name__)
+
+# The statistics of this many leading candidates are read again when they
+# are older than this many seconds, waiting at most that long for them.
+LEADERS = 3
+FRESH = 1.0
+REFRESH_LIMIT = 1.0
+
+RECENT_WINDOW = 300.0
+RESERVATION_HISTORY = 900.0
+
+
+class Placer:
+    """Chooses; keeps the reservations of this host."""
+
+    def __init__(self, registry: Registry, rng: random.Random) -> None:
+        self._registry = registry
+        self._rng = rng
+        self.reservations = Reservations(RECENT_WINDOW, RESERVATION_HISTORY)
+
+    def views(self) -> tuple[ClusterView, ...]:
+        """:returns: pictures of all clusters, reservations counted."""
+        now = time.monotonic()
+        recent = self.reservations.recent_creates(now)
+        return tuple(self._view(cluster, recent.get(cluster.uuid or '', 0),
+                                now)
+                     for cluster in self._registry.clusters)
+
+    def choose(self, request: PlacementRequest, deadline: Deadline
+               ) -> Decision:
+        """Rank the clusters for a new volume.
+
+        Costs no call while the leaders' statistics are younger than a
+        second; else one per leader, in parallel, shared by all creates that
+        are waiting for it.
+        """
+        decision = self._decide(request)
+        leaders = self._clusters(decision)[:LEADERS]
+        if any(cluster.stale(FRESH) for cluster in leaders):
+            self._registry.refresh(leaders, FRESH,
+                                   deadline.capped(REFRESH_LIMIT))
+            decision = self._decide(request)
+        return decision
+
+    def _decide(self, request: PlacementRequest) -> Decision:
+        return placement.choose(request, self.views(),
+                                self._registry.settings.policy, self._rng)
+
+    def _clusters(self, decision: Decision) -> Sequence[Cluster]:
+        return [self._registry.by_uuid(candidate.uuid)
+                for candidate in decision.ranked]
+
+    def _view(self, cluster: Cluster, recent: int, now: float
+              ) -> ClusterView:
+        vitals = cluster.vitals
+        reserved = self.reservations.outstanding(
+            cluster.uuid or '', vitals.taken_at if vitals else None, now)
+        return cluster.view(reserved, recent)

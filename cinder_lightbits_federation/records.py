@@ -1,0 +1,166 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Cinder's records: references from them, and locations into them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cinder import context as cinder_context
+from cinder import objects
+from cinder.volume import volume_types
+
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.access import HostAccess
+from cinder_lightbits_federation.location import Location
+from cinder_lightbits_federation.location import recorded_for
+from cinder_lightbits_federation.refs import SnapshotRef
+from cinder_lightbits_federation.refs import VolumeRef
+from cinder_lightbits_federation.settings import Network
+from cinder_lightbits_federation.spec import SPREAD_GROUP
+from cinder_lightbits_federation.spec import VolumeSpec
+
+TARGET = 'target:'
+
+
+class LocationRecord:
+    """Writes the location of one volume or snapshot.
+
+    A conditional update on the old value: a plain ``save()`` writes all that
+    is dirty and fails on a grouped volume, and it would overwrite what
+    another attempt for the same record has written.
+    """
+
+    def __init__(self, record: Any) -> None:
+        self._record = record
+
+    def record(self, location: Location) -> None:
+        """:raises RecordLost: the row was changed, or is gone."""
+        before = self._record.provider_location
+        done = self._record.conditional_update(
+            {'provider_location': str(location)},
+            {'provider_location': before})
+        if not done:
+            raise errors.RecordLost(
+                f'the record of {self._record.id} was changed or deleted by '
+                f'somebody else')
+
+
+def spec_of(volume: Any) -> VolumeSpec:
+    """Read the extra specs of a volume's type; no type is no specs.
+
+    :raises InvalidSpec: a value cannot be honoured.
+    """
+    type_id = volume.volume_type_id
+    if not type_id:
+        return VolumeSpec()
+    specs = volume_types.get_volume_type_extra_specs(type_id)
+    return VolumeSpec.from_extra_specs(specs or {})
+
+
+def volume_ref(volume: Any, default_project: str,
+               spec: VolumeSpec | None = None) -> VolumeRef:
+    """Make a reference; the type is only read when the record says nothing.
+
+    :raises InvalidSpec: the type is needed and wrong.
+    """
+    location = recorded_for(volume.provider_location, volume.name_id)
+    if location is not None:
+        project = location.project
+    else:
+        project = (spec or spec_of(volume)).project or default_project
+    return VolumeRef(volume.name, volume.name_id, project, location)
+
+
+def snapshot_ref(snapshot: Any, default_project: str) -> SnapshotRef:
+    """Make a reference to a snapshot and its volume."""
+    return SnapshotRef(
+        snapshot.name, snapshot.id,
+        volume_ref(snapshot.volume, default_project),
+        recorded_for(snapshot.provider_location, snapshot.id))
+
+
+def model_update(location: Location) -> dict[str, str]:
+    """What Cinder saves after a create.
+
+    ``provider_id`` is in the form of the in-tree driver, for people and for
+    the way back to it; it is never read here.
+    """
+    return {'provider_location': str(location),
+            'provider_id': f'{location.project} {location.object_uuid}'}
+
+
+def migration_source(volume: Any) -> Mapping[str, str]:
+    """Clusters that the destination of a migration must not be on.
+
+    :returns: cluster UUIDs and why; empty when it is no destination.
+    """
+    status = volume.migration_status or ''
+    if not status.startswith(TARGET):
+        return {}
+    context = cinder_context.get_admin_context()
+    source = objects.Volume.get_by_id(context, status.removeprefix(TARGET))
+    location = recorded_for(source.provider_location, source.name_id)
+    if location is None:
+        return {}
+    return {location.cluster_uuid: 'the volume is being moved off it'}
+
+
+def spread_counts(volume: Any, group: str | None) -> dict[str, int]:
+    """Count the volumes of a spread group by cluster UUID.
+
+    A group is what all types of that spec value have in one project.
+    """
+    if group is None:
+        return {}
+    context = cinder_context.get_admin_context()
+    types = volume_types.get_all_types(context).values()
+    counts: dict[str, int] = {}
+    for item in types:
+        if (item.get('extra_specs') or {}).get(SPREAD_GROUP) != group:
+            continue
+        members = objects.VolumeList.get_all(context, filters={
+            'volume_type_id': item['id'], 'project_id': volume.project_id})
+        for member in members:
+            place = recorded_for(member.provider_location, member.name_id)
+            if place is not None and member.id != volume.id:
+                counts[place.cluster_uuid] = counts.get(
+                    place.cluster_uuid, 0) + 1
+    return counts
+
+
+def host_of(connector: Mapping[str, Any], networks: Sequence[Network]
+            ) -> HostAccess:
+    """Read a host's connector properties.
+
+    :raises AccessError: the NQN or an address is missing or malformed.
+    """
+    addresses = connector.get('host_ips') or [
+        connector[key] for key in ('ip',) if connector.get(key)]
+    return HostAccess.of(str(connector.get('nqn') or ''),
+                         [str(item) for item in addresses], networks,
+                         str(connector.get('host') or ''))
+
+
+def attached_hosts(volume: Any, networks: Sequence[Network]
+                   ) -> list[HostAccess]:
+    """The hosts of all attachments of a volume, one entry per attachment.
+
+    Read from the database: the object at hand may be older. An attachment
+    without a connector was never connected.
+    """
+    attachments = objects.VolumeAttachmentList.get_all_by_volume_id(
+        cinder_context.get_admin_context(), volume.id)
+    connectors = [item.connector for item in attachments if item.connector]
+    return [host_of(item, networks) for item in connectors
+            if item.get('nqn')]

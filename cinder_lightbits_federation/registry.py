@@ -1,0 +1,242 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The clusters of a backend, and the threads that look after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+import concurrent.futures
+import dataclasses
+import logging
+import random
+import threading
+import time
+from typing import Generic, TypeVar
+
+import futurist
+from oslo_context import context as oslo_context
+
+from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.lightbits import errors as lb_errors
+from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.timing import DeadlineExceeded
+from cinder_lightbits_federation.views import AdminState
+from cinder_lightbits_federation.views import Connection
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar('T')
+
+# How long the start of the service waits for clusters that do not answer.
+FIRST_LOOK = 2.0
+# Threads one cluster may occupy when all clusters are asked at once: a slow
+# one fills its own queue and nobody else's.
+FAN_OUT_THREADS = 8
+STILL_DOWN_EVERY = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answers(Generic[T]):
+    """What the clusters answered, and who did not and why."""
+
+    given: Mapping[str, T]
+    silent: Mapping[str, str]
+
+
+class Registry:
+    """Clusters by name and by UUID.
+
+    No thread or connection exists before `start`: the service forks after
+    its drivers are built.
+    """
+
+    def __init__(self, settings: FederationSettings) -> None:
+        self.settings = settings
+        self.broken = settings.broken
+        self._clusters = {
+            item.name: Cluster(item, settings.project, self._identify)
+            for item in settings.clusters}
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._executors: dict[str, futurist.ThreadPoolExecutor] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """All clusters with a usable section, in the order configured."""
+        return tuple(self._clusters.values())
+
+    def by_uuid(self, uuid: str) -> Cluster:
+        """:raises UnknownCluster: no known cluster has this UUID."""
+        for cluster in self.clusters:
+            if (cluster.uuid == uuid and cluster.status.connection
+                    is not Connection.MISCONFIGURED):
+                return cluster
+        raise errors.UnknownCluster(self._unknown(uuid))
+
+    def uuid_of(self, name: str) -> str:
+        """:raises UnknownCluster: no reached cluster has this name."""
+        cluster = self._clusters.get(name)
+        if cluster is None or cluster.uuid is None:
+            raise errors.UnknownCluster(
+                f'cluster {name} is not known here or was not reached yet')
+        return cluster.uuid
+
+    def start(self) -> None:
+        """Look at all clusters at once and keep looking.
+
+        Returns when every cluster was seen or after two seconds, whichever
+        comes first; those that did not answer are looked at on and on.
+        """
+        for item in self.broken:
+            LOG.error('Cluster %s is not used: %s', item.name, item.problem)
+        started = Deadline.after(FIRST_LOOK)
+        seen = [self._start_keeper(cluster) for cluster in self.clusters
+                if cluster.admin_state is not AdminState.LOST]
+        for event in seen:
+            event.wait(started.remaining())
+
+    def stop(self) -> None:
+        """End the threads and close all connections. Idempotent."""
+        self._stop.set()
+        for cluster in self.clusters:
+            cluster.wanted.set()
+        for executor in self._executors.values():
+            executor.shutdown(wait=False)
+        for cluster in self.clusters:
+            cluster.close()
+
+    def ask(self, clusters: Iterable[Cluster],
+            question: Callable[[Cluster], T], deadline: Deadline
+            ) -> Answers[T]:
+        """Ask several clusters the same at the same time.
+
+        :param question: may raise LightbitsError and DeadlineExceeded: that
+            cluster is then silent. What else it raises goes up.
+        :returns: answers by cluster name, and why the others are silent.
+        """
+        futures = {cluster.name: self._submit(cluster, question)
+                   for cluster in clusters}
+        concurrent.futures.wait(futures.values(), deadline.remaining())
+        given: dict[str, T] = {}
+        silent: dict[str, str] = {}
+        for name, future in futures.items():
+            if not future.done():
+                future.cancel()
+                silent[name] = 'no answer in time'
+                continue
+            try:
+                given[name] = future.result()
+            except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
+                silent[name] = str(exc)
+        return Answers(given, silent)
+
+    def refresh(self, clusters: Sequence[Cluster], max_age: float,
+                deadline: Deadline) -> None:
+        """Look again at those clusters whose sample is older.
+
+        Clusters whose breaker is open are left to their keepers.
+        """
+        old = [cluster for cluster in clusters
+               if cluster.stale(max_age) and cluster.breaker.state is None]
+        if not old:
+            return
+        if len(old) == 1:
+            old[0].refresh(deadline)
+            return
+        self.ask(old, lambda cluster: cluster.refresh(deadline), deadline)
+
+    def _submit(self, cluster: Cluster, question: Callable[[Cluster], T]
+                ) -> concurrent.futures.Future[T]:
+        # The context (request id) is thread-local and has to be carried.
+        current = oslo_context.get_current()
+
+        def run() -> T:
+            if current is not None:
+                current.update_store()
+            return question(cluster)
+
+        future: concurrent.futures.Future[T] = self._executor(
+            cluster.name).submit(run)
+        return future
+
+    def _executor(self, name: str) -> futurist.ThreadPoolExecutor:
+        with self._lock:
+            if name not in self._executors:
+                self._executors[name] = futurist.ThreadPoolExecutor(
+                    max_workers=FAN_OUT_THREADS)
+            return self._executors[name]
+
+    def _identify(self, cluster: Cluster, uuid: str
+                  ) -> errors.SettingProblem | None:
+        """Tell whether an earlier section is the same cluster."""
+        for other in self.clusters:
+            if other is cluster:
+                return None
+            if other.uuid == uuid:
+                return errors.SettingProblem(
+                    cluster.settings.section, 'api_endpoints',
+                    f'this is cluster {uuid}, which section '
+                    f'[{other.settings.section}] has already; one cluster '
+                    f'must have one name')
+        return None
+
+    def _unknown(self, uuid: str) -> str:
+        unseen = [cluster.name for cluster in self.clusters
+                  if cluster.uuid is None]
+        tail = (f'; not yet reached: {", ".join(unseen)}' if unseen else '')
+        broken = [item.name for item in self.broken]
+        if broken:
+            tail += f'; not usable: {", ".join(broken)}'
+        return f'no cluster with UUID {uuid} is known here{tail}'
+
+    def _start_keeper(self, cluster: Cluster) -> threading.Event:
+        seen = threading.Event()
+        thread = threading.Thread(
+            target=self._keep, args=(cluster, seen), daemon=True,
+            name=f'lightbits-{cluster.name}')
+        self._threads.append(thread)
+        thread.start()
+        return seen
+
+    def _keep(self, cluster: Cluster, seen: threading.Event) -> None:
+        """Look at one cluster for as long as the service runs."""
+        pause, complained = 0.0, time.monotonic()
+        while not self._stop.is_set():
+            good = self._look(cluster)
+            seen.set()
+            pause = self._next_pause(good, pause)
+            now = time.monotonic()
+            if not good and now - complained >= STILL_DOWN_EVERY:
+                complained = now
+                LOG.warning('Cluster %s is still %s: %s', cluster.name,
+                            cluster.status.connection.value,
+                            cluster.status.reason)
+            if cluster.wanted.wait(pause):
+                cluster.wanted.clear()
+
+    def _look(self, cluster: Cluster) -> bool:
+        try:
+            return cluster.refresh(
+                Deadline.after(cluster.settings.client.api_timeout))
+        except Exception:  # A keeper must not die: nobody would notice.
+            LOG.exception('Looking at cluster %s failed.', cluster.name)
+            return False
+
+    def _next_pause(self, good: bool, last: float) -> float:
+        longest = self.settings.poll_interval
+        if not good:
+            return min(max(1.0, last * 2), longest)
+        # Spreads the looks of many hosts, guards nothing.
+        return longest * random.uniform(0.9, 1.1)  # noqa: S311

@@ -1,0 +1,90 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The configuration as frozen values; built once by ``loader.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import enum
+import ipaddress
+
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.lightbits import config as lb_config
+from cinder_lightbits_federation.lightbits import tokens as lb_tokens
+from cinder_lightbits_federation.room import PlacementPolicy
+from cinder_lightbits_federation.views import AdminState
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class PoolMode(enum.Enum):
+    """What Cinder sees as pools."""
+
+    FEDERATION = 'federation'
+    CLUSTER = 'cluster'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClusterSettings:
+    """One ``[lightbits_cluster:NAME]`` section.
+
+    :param token_option: the option that provides the token, for messages.
+    :param trust_option: the option that decides whom to trust, likewise.
+    :param project_map: project names on this cluster where they differ.
+    """
+
+    name: str
+    section: str
+    client: lb_config.ClientConfig
+    tokens: lb_tokens.TokenSource
+    admin_state: AdminState
+    project_map: Mapping[str, str]
+    token_option: str
+    trust_option: str
+
+    def project(self, name: str) -> str:
+        """:returns: what a project is called on this cluster."""
+        return self.project_map.get(name, name)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class BrokenCluster:
+    """A section that cannot be used, and why."""
+
+    name: str
+    problem: errors.SettingProblem
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FederationSettings:
+    """A backend section and its clusters.
+
+    :param operation_timeout: seconds for an operation with all its waiting.
+    :param poll_interval: seconds between two looks at a cluster.
+    :param policy: how to place.
+    """
+
+    section: str
+    federation_id: str
+    clusters: tuple[ClusterSettings, ...]
+    broken: tuple[BrokenCluster, ...]
+    project: str
+    default_replicas: int
+    default_compression: bool
+    use_ip_acl: bool
+    data_networks: tuple[Network, ...]
+    connect_timeout: float
+    operation_timeout: float
+    poll_interval: float
+    pools: PoolMode
+    policy: PlacementPolicy

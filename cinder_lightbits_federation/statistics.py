@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What Cinder's scheduler is told: honest, and of clusters that are open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cinder_lightbits_federation.placement import pool_figures
+from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.settings import PoolMode
+from cinder_lightbits_federation.sizes import GIB
+from cinder_lightbits_federation.views import ClusterView
+
+FEDERATION_POOL = 'federation'
+
+
+def _gib(size: int) -> float:
+    return round(size / GIB, 2)
+
+
+def pool(name: str, views: Sequence[ClusterView],
+         settings: FederationSettings, over_subscription: str
+         ) -> dict[str, Any]:
+    """The figures of one pool, in GB at the default replica count.
+
+    Total, free and provisioned are over the same clusters, those that accept
+    new volumes. Without any the total is 0, which closes the pool.
+    """
+    figures = pool_figures(views, settings.default_replicas, settings.policy)
+    down = [view for view in views if not view.accepts_volumes]
+    # No token may read any total: open, but nobody can say how large.
+    unknown = bool(figures.unmeasured) and not figures.total
+    return {
+        'pool_name': name,
+        'total_capacity_gb': 'unknown' if unknown else _gib(figures.total),
+        'free_capacity_gb': 'unknown' if unknown else _gib(figures.free),
+        'provisioned_capacity_gb': _gib(figures.provisioned),
+        'max_over_subscription_ratio': over_subscription,
+        'reserved_percentage': settings.policy.reserved_percentage,
+        'thin_provisioning_support': True,
+        'thick_provisioning_support': False,
+        'multiattach': True,
+        'QoS_support': True,
+        'online_extend_support': True,
+        'compression': [True, False],
+        'lightbits_largest_volume_gb': figures.largest // GIB,
+        'lightbits_clusters_open': len(views) - len(down),
+        'lightbits_clusters_closed': '; '.join(
+            f'{view.name}: {view.reason or view.admin_state.value}'
+            for view in down),
+    }
+
+
+def pools(views: Sequence[ClusterView], settings: FederationSettings,
+          over_subscription: str) -> list[dict[str, Any]]:
+    """All pools, by the option ``lightbits_pools``."""
+    if settings.pools is PoolMode.CLUSTER:
+        return [pool(view.name, [view], settings, over_subscription)
+                for view in views]
+    return [pool(FEDERATION_POOL, views, settings, over_subscription)]
