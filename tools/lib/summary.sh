@@ -17,10 +17,14 @@ PASSED=0
 FAILED=0
 SKIPPED=0
 
-# Sum one line of stestr's totals over a log. $1: its name, $2: the log.
+# Sum one line of the totals that each run of stestr ends with. Only lines
+# inside such a block count, since a failing test may have printed anything.
+# $1: the line's name, $2: the log.
 function stestr_total {
-    awk -v name="$1" '
-        $1 == "-" && index($0, " - " name ": ") == 1 { sum += $NF }
+    awk -v prefix=" - $1: " '
+        $0 == "Totals" { inside = 1 }
+        /^Sum of execute time/ { inside = 0 }
+        inside && index($0, prefix) == 1 { sum += $NF }
         END { print sum + 0 }' "$2"
 }
 
