@@ -34,7 +34,6 @@ import dataclasses
 import ipaddress
 import re
 from typing import Any
-import uuid as uuidlib
 
 DISCOVERY_PORT = 8009
 TCP = 'tcp'
@@ -45,6 +44,7 @@ EXTRA_VERSION = 1
 _NQN = re.compile(r'nqn\.[0-9]{4}-(0[1-9]|1[0-2])\.[A-Za-z0-9.-]+'
                   r'(:[A-Za-z0-9._:+=@~-]+)?')
 _MAX_NQN = 223
+_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _NAME = re.compile(r'[A-Za-z0-9._-]{0,253}')
 
 
@@ -77,12 +77,9 @@ def check_uuid(value: object, key: str) -> str:
 
     :raises InvalidConnectionProperties: it is not one.
     """
-    try:
-        if isinstance(value, str) and len(value) == 36:
-            return str(uuidlib.UUID(value))
-    except ValueError:
-        pass
-    raise InvalidConnectionProperties(key, f'not a UUID: {value!r}')
+    if not isinstance(value, str) or not _UUID.fullmatch(value.lower()):
+        raise InvalidConnectionProperties(key, f'not a UUID: {value!r}')
+    return value.lower()
 
 
 def check_address(value: object, key: str) -> str:

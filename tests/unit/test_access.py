@@ -1,0 +1,420 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Arithmetic on access lists."""
+
+import dataclasses
+import ipaddress
+
+import hypothesis
+from hypothesis import strategies as st
+from oslotest import base
+
+from cinder_lightbits_federation import access
+from cinder_lightbits_federation.lightbits import model
+from tests.unit import properties
+
+ANY = frozenset({model.ALLOW_ANY})
+NOBODY = frozenset()
+
+
+def nqn(name):
+    return f'nqn.2014-08.org.nvmexpress:uuid:{name}'
+
+
+def host(name, *addresses, others=()):
+    return access.HostAccess(nqn(name), tuple(addresses), name, others)
+
+
+def volume(*hosts, ip_acl=None, acl=None):
+    """A volume as if granted to hosts, or with the lists given."""
+    addresses = frozenset(address for one in hosts
+                          for address in one.addresses)
+    return model.Volume(
+        uuid='c6b1e0a4-7f0d-4d6c-8a43-0c9d4b1f2e77', name='volume-1',
+        project='default', state=model.VolumeState.AVAILABLE, size=1,
+        etag='1',
+        acl=frozenset(one.nqn for one in hosts) if acl is None else acl,
+        ip_acl=addresses if ip_acl is None else ip_acl)
+
+
+def applied(before, change):
+    if change is None:
+        return before
+    return dataclasses.replace(before, acl=change.acl, ip_acl=change.ip_acl)
+
+
+A = host('a', '192.0.2.1', '2001:db8::1')
+B = host('b', '192.0.2.2')
+# Behind the same address as B.
+C = host('c', '192.0.2.2', '192.0.2.3')
+STRANGER = host('x', '198.51.100.9')
+
+
+class SelectAddressesTest(base.BaseTestCase):
+
+    def test_useless_addresses_are_dropped_and_the_rest_normalised(self):
+        self.assertEqual(
+            ('9.0.0.1', '10.0.0.2', '192.0.2.7', '2001:db8::1',
+             '2001:db8::a'),
+            access.select_addresses(
+                ['2001:0db8::A', '10.0.0.2', '127.0.0.1', '::1', '0.0.0.0',
+                 '::', 'fe80::1%eth0', '169.254.1.1', '224.0.0.1',
+                 '::ffff:192.0.2.7', '2001:db8::1%eth1', ' 9.0.0.1 ',
+                 '10.0.0.2'], ()))
+
+    def test_networks_choose(self):
+        networks = (ipaddress.ip_network('10.1.0.0/16'),
+                    ipaddress.ip_network('2001:db8::/32'))
+        self.assertEqual(
+            ('10.1.0.1', '2001:db8::1'),
+            access.select_addresses(
+                ['10.2.0.1', '2001:db8::1', '10.1.0.1', '2001:db9::1'],
+                networks))
+
+    def test_malformed_addresses_are_refused(self):
+        for text in ('', 'host.example.org', '192.0.2.1/24', '1.2.3',
+                     'ALLOW_ANY', '192.0.2.1,192.0.2.2'):
+            error = self.assertRaises(access.InvalidHost,
+                                      access.select_addresses, [text], ())
+            self.assertIn('host_ips', str(error))
+
+    @properties.PROPERTY
+    @hypothesis.given(st.lists(st.ip_addresses().map(str), max_size=20))
+    def test_order_and_repetition_do_not_matter(self, texts):
+        found = access.select_addresses(texts, ())
+        self.assertEqual(found,
+                         access.select_addresses(texts[::-1] + texts, ()))
+        self.assertEqual(found, access.select_addresses(found, ()))
+        self.assertEqual(len(found), len(set(found)))
+        versions = [ipaddress.ip_address(text).version for text in found]
+        self.assertEqual(sorted(versions), versions)
+
+
+class HostAccessTest(base.BaseTestCase):
+
+    def test_from_a_connector(self):
+        found = access.HostAccess.of(
+            nqn('a'), ['10.2.0.1', '10.1.0.1', '127.0.0.1'],
+            [ipaddress.ip_network('10.1.0.0/16')], 'compute-1')
+        self.assertEqual(('10.1.0.1',), found.addresses)
+        self.assertEqual(('10.2.0.1',), found.others)
+        self.assertEqual('compute-1', found.host)
+        self.assertEqual({'10.1.0.1', '10.2.0.1'}, found.owned)
+
+    def test_a_keyword_is_no_host(self):
+        for text in (model.ALLOW_ANY, model.ALLOW_NONE, '', 'nqn.',
+                     'nqn.2014-08.org.x:a b', 'nqn.2014-08.org.x:a\n',
+                     'nqn.' + 'x' * 220):
+            error = self.assertRaises(access.InvalidHost,
+                                      access.HostAccess, text, ())
+            self.assertIn('nqn', str(error))
+
+
+class GrantTest(base.BaseTestCase):
+
+    def test_the_first_host_replaces_nobody(self):
+        change = access.grant(volume(), A, [], True)
+        self.assertEqual(
+            model.VolumeChange(acl=frozenset({A.nqn}),
+                               ip_acl=frozenset(A.addresses)), change)
+
+    def test_a_second_host_is_added(self):
+        change = access.grant(volume(A), B, [A], True)
+        self.assertEqual({A.nqn, B.nqn}, change.acl)
+        self.assertEqual({*A.addresses, *B.addresses}, change.ip_acl)
+
+    def test_a_host_that_has_access(self):
+        for attached in ([], [A]):
+            self.assertIsNone(access.grant(volume(A), A, attached, True))
+
+    def test_without_ip_acl(self):
+        change = access.grant(volume(), host('a'), [], False)
+        self.assertEqual(ANY, change.ip_acl)
+        self.assertIsNone(access.grant(
+            volume(A, ip_acl=ANY), A, [], False))
+        self.assertEqual(ANY, access.grant(volume(A), B, [A], False).ip_acl)
+
+    def test_no_usable_address(self):
+        error = self.assertRaises(
+            access.NoUsableAddress, access.grant, volume(),
+            host('compute-1', others=('10.2.0.1',)), [], True)
+        for word in ('compute-1', '10.2.0.1', 'lightbits_data_networks'):
+            self.assertIn(word, str(error))
+
+    def test_too_many_addresses_cut_nobody(self):
+        many = host('a', *(f'192.0.2.{last}' for last in range(1, 11)))
+        more = host('compute-2', *(f'192.0.2.{last}'
+                                   for last in range(11, 18)))
+        error = self.assertRaises(access.AddressLimitExceeded, access.grant,
+                                  volume(many), more, [many], True)
+        self.assertEqual((17, 16), (error.count, error.limit))
+        for word in ('compute-2', '17', '16', 'lightbits_data_networks'):
+            self.assertIn(word, str(error))
+        # Sixteen fit.
+        fits = dataclasses.replace(more, addresses=more.addresses[:-1])
+        self.assertEqual(16, len(access.grant(volume(many), fits, [many],
+                                              True).ip_acl))
+
+    def test_one_host_with_too_many_addresses(self):
+        many = host('a', *(f'192.0.2.{last}' for last in range(1, 18)))
+        self.assertRaises(access.AddressLimitExceeded, access.grant,
+                          volume(), many, [], True)
+
+    def test_left_over_addresses_go_when_everybody_is_known(self):
+        before = volume(A, ip_acl=frozenset(A.addresses) | {'203.0.113.1'})
+        self.assertEqual({*A.addresses, *B.addresses},
+                         access.grant(before, B, [A], True).ip_acl)
+
+    def test_left_over_addresses_make_room(self):
+        stale = frozenset(f'203.0.113.{last}' for last in range(1, 15))
+        before = volume(A, ip_acl=stale | frozenset(A.addresses))
+        self.assertEqual({*A.addresses, *B.addresses},
+                         access.grant(before, B, [A], True).ip_acl)
+
+    def test_a_strangers_addresses_stay(self):
+        before = volume(A, STRANGER)
+        change = access.grant(before, B, [A], True)
+        self.assertEqual({A.nqn, B.nqn, STRANGER.nqn}, change.acl)
+        self.assertEqual(before.ip_acl | set(B.addresses), change.ip_acl)
+
+    def test_a_host_known_by_no_address_is_a_stranger(self):
+        before = volume(acl=frozenset({A.nqn}),
+                        ip_acl=frozenset({'203.0.113.1'}))
+        self.assertEqual({'203.0.113.1', *B.addresses},
+                         access.grant(before, B, [A], True).ip_acl)
+
+    def test_an_address_off_the_networks_stays_while_attached(self):
+        moved = host('a', '192.0.2.1', others=('10.0.0.1',))
+        before = volume(acl=frozenset({moved.nqn}),
+                        ip_acl=frozenset({'10.0.0.1'}))
+        self.assertEqual({'10.0.0.1', *B.addresses},
+                         access.grant(before, B, [moved], True).ip_acl)
+
+    def test_an_open_ip_acl_is_closed_around_known_hosts(self):
+        change = access.grant(volume(A, ip_acl=ANY), B, [A], True)
+        self.assertEqual({*A.addresses, *B.addresses}, change.ip_acl)
+
+    def test_an_open_ip_acl_stays_open_for_a_stranger(self):
+        change = access.grant(volume(A, STRANGER, ip_acl=ANY), B, [A], True)
+        self.assertEqual(ANY, change.ip_acl)
+
+    def test_a_volume_open_to_all_stays_so(self):
+        before = volume(acl=ANY, ip_acl=ANY)
+        self.assertIsNone(access.grant(before, A, [], True))
+        self.assertIsNone(access.grant(before, A, [], False))
+
+
+class RevokeTest(base.BaseTestCase):
+
+    def test_the_last_host_leaves_nobody(self):
+        for use_ip_acl in (True, False):
+            self.assertEqual(
+                model.VolumeChange(acl=NOBODY, ip_acl=NOBODY),
+                access.revoke(volume(A), A, [], use_ip_acl))
+
+    def test_another_host_stays(self):
+        change = access.revoke(volume(A, B), A, [B], True)
+        self.assertEqual({B.nqn}, change.acl)
+        self.assertEqual(set(B.addresses), change.ip_acl)
+
+    def test_a_shared_address_stays(self):
+        change = access.revoke(volume(B, C), B, [C], True)
+        self.assertEqual(set(C.addresses), change.ip_acl)
+        change = access.revoke(volume(B, C), C, [B], True)
+        self.assertEqual(set(B.addresses), change.ip_acl)
+
+    def test_a_host_attached_twice_stays(self):
+        self.assertIsNone(access.revoke(volume(A), A, [A], True))
+
+    def test_a_host_that_has_no_access(self):
+        self.assertIsNone(access.revoke(volume(B), A, [B], True))
+        self.assertIsNone(access.revoke(volume(), A, [], True))
+
+    def test_without_ip_acl(self):
+        change = access.revoke(volume(A, B, ip_acl=ANY), A, [B], False)
+        self.assertEqual(({B.nqn}, ANY), (change.acl, change.ip_acl))
+
+    def test_an_open_ip_acl_is_left_to_the_next_grant(self):
+        change = access.revoke(volume(A, B, ip_acl=ANY), A, [B], True)
+        self.assertEqual(ANY, change.ip_acl)
+
+    def test_nothing_is_taken_while_a_stranger_is_there(self):
+        before = volume(A, STRANGER)
+        change = access.revoke(before, A, [], True)
+        self.assertEqual({STRANGER.nqn}, change.acl)
+        self.assertEqual(before.ip_acl, change.ip_acl)
+
+    def test_what_a_stranger_held_back_goes_later(self):
+        left = applied(volume(A, B, STRANGER), access.revoke(
+            volume(A, B, STRANGER), A, [B], True))
+        known = [B, STRANGER]
+        self.assertEqual(
+            {*B.addresses, *STRANGER.addresses, *C.addresses},
+            access.grant(left, C, known, True).ip_acl)
+
+    def test_a_volume_open_to_all_stays_so(self):
+        self.assertIsNone(access.revoke(volume(acl=ANY, ip_acl=ANY), A, [],
+                                        True))
+
+
+class RevokeAllTest(base.BaseTestCase):
+
+    def test_everybody_goes(self):
+        closed = model.VolumeChange(acl=NOBODY, ip_acl=NOBODY)
+        for before in (volume(A, STRANGER), volume(acl=ANY, ip_acl=ANY),
+                       volume(ip_acl=ANY)):
+            self.assertEqual(closed, access.revoke_all(before))
+        self.assertIsNone(access.revoke_all(volume()))
+
+
+ADDRESSES = st.integers(1, 14).map(lambda last: f'192.0.2.{last}')
+HOST_SETS = st.lists(
+    st.lists(ADDRESSES, min_size=1, max_size=6, unique=True),
+    min_size=1, max_size=6).map(lambda sets: [
+        host(f'h{number}', *addresses)
+        for number, addresses in enumerate(sets)])
+
+
+class SequenceTest(base.BaseTestCase):
+    """Any history of attachments leaves exactly what they say."""
+
+    @properties.PROPERTY
+    @hypothesis.given(HOST_SETS, st.lists(st.tuples(
+        st.booleans(), st.integers(0, 5), st.booleans()), max_size=25),
+        st.booleans())
+    def test_lists_equal_the_attachments(self, hosts, steps, use_ip_acl):
+        attached, state = [], volume()
+        for come, number, listed in steps:
+            one = hosts[number % len(hosts)]
+            others = [each for each in attached if each is not one]
+            if come:
+                attached = [*others, one]
+                # Cinder may or may not list the new attachment already.
+                state = self._granted(state, one,
+                                      attached if listed else others,
+                                      use_ip_acl)
+            else:
+                attached = others
+                state = self._revoked(state, one, others, use_ip_acl)
+            self._assert_exact(state, attached, use_ip_acl)
+
+    @properties.PROPERTY
+    @hypothesis.given(st.lists(st.integers(0, 255), min_size=17,
+                               max_size=40, unique=True))
+    def test_at_the_limit_nothing_changes(self, lasts):
+        attached, state = [], volume()
+        for last in lasts:
+            one = host(f'h{last}', f'10.0.0.{last}')
+            if len(attached) < model.MAX_IP_ACL:
+                attached.append(one)
+                state = self._granted(state, one, attached, True)
+            else:
+                self.assertRaises(access.AddressLimitExceeded, access.grant,
+                                  state, one, attached, True)
+        self._assert_exact(state, attached, True)
+
+    def _granted(self, state, one, attached, use_ip_acl):
+        after = applied(state, access.grant(state, one, attached,
+                                            use_ip_acl))
+        self.assertIsNone(access.grant(after, one, attached, use_ip_acl))
+        return after
+
+    def _revoked(self, state, one, remaining, use_ip_acl):
+        after = applied(state, access.revoke(state, one, remaining,
+                                             use_ip_acl))
+        self.assertIsNone(access.revoke(after, one, remaining, use_ip_acl))
+        return after
+
+    def _assert_exact(self, state, attached, use_ip_acl):
+        self.assertEqual({one.nqn for one in attached}, state.acl)
+        if use_ip_acl:
+            self.assertEqual({address for one in attached
+                              for address in one.addresses}, state.ip_acl)
+        else:
+            self.assertEqual(ANY if attached else NOBODY, state.ip_acl)
+
+
+class AnyStateTest(base.BaseTestCase):
+    """Whatever the lists hold, nobody who has access loses it."""
+
+    STATES = st.tuples(
+        HOST_SETS,
+        st.sets(st.integers(0, 8), max_size=6),
+        st.sets(st.integers(1, 16), max_size=12) | st.just(None),
+        st.sets(st.integers(0, 5)))
+
+    def _unpack(self, drawn):
+        """Draw hosts, a volume in any state, and who is attached.
+
+        ACL members beyond the hosts drawn, and hosts that are not attached,
+        are strangers.
+        """
+        hosts, members, lasts, attached = drawn
+        state = volume(
+            acl=frozenset(nqn(f'h{number}') for number in members),
+            ip_acl=ANY if lasts is None else frozenset(
+                f'192.0.2.{last}' for last in lasts))
+        return hosts, state, [one for number, one in enumerate(hosts)
+                              if number in attached]
+
+    def _assert_kept(self, before, after, attached, leaving=None):
+        gone = set() if leaving is None else {leaving.nqn}
+        self.assertLessEqual(before.acl - gone, after.acl)
+        if after.ip_acl == ANY:
+            return
+        for one in attached:
+            if one.nqn not in before.acl - gone:
+                continue
+            if before.ip_acl == ANY:
+                self.assertLessEqual(set(one.addresses), after.ip_acl)
+            else:
+                self.assertLessEqual(before.ip_acl & one.owned,
+                                     after.ip_acl)
+        known = {one.nqn for one in attached} | gone
+        if before.acl - known:
+            self.assertLessEqual(before.ip_acl, after.ip_acl)
+
+    @properties.PROPERTY
+    @hypothesis.given(STATES, st.integers(0, 5))
+    def test_a_grant_cuts_nobody(self, drawn, number):
+        hosts, before, attached = self._unpack(drawn)
+        one = hosts[number % len(hosts)]
+        try:
+            change = access.grant(before, one, attached, True)
+        except access.AddressLimitExceeded:
+            return
+        after = applied(before, change)
+        self._assert_kept(before, after, attached,
+                          None if one in attached else one)
+        self.assertIn(one.nqn, after.acl)
+        if after.ip_acl != ANY:
+            self.assertLessEqual(set(one.addresses), after.ip_acl)
+            self.assertLessEqual(len(after.ip_acl), model.MAX_IP_ACL)
+        self.assertIsNone(access.grant(after, one, attached, True))
+
+    @properties.PROPERTY
+    @hypothesis.given(STATES, st.integers(0, 5), st.booleans())
+    def test_a_revoke_cuts_only_its_host(self, drawn, number, use_ip_acl):
+        hosts, before, attached = self._unpack(drawn)
+        one = hosts[number % len(hosts)]
+        remaining = [each for each in attached if each is not one]
+        after = applied(before, access.revoke(before, one, remaining,
+                                              use_ip_acl))
+        self.assertEqual(before.acl - {one.nqn}, after.acl)
+        if after.acl:
+            self._assert_kept(before, after, remaining, one)
+        else:
+            self.assertEqual(NOBODY, after.ip_acl)
+        if use_ip_acl:
+            self.assertLessEqual(after.ip_acl, before.ip_acl)
+        self.assertIsNone(access.revoke(after, one, remaining, use_ip_acl))
