@@ -18,11 +18,12 @@ import base64
 
 from cinder_lightbits_federation.lightbits import calls
 from cinder_lightbits_federation.lightbits import exchange
+from cinder_lightbits_federation.lightbits import fields
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import timing
 
 
-def _hosts(data: model.Json) -> tuple[model.ConnectedHost, ...]:
+def _hosts(data: fields.Json) -> tuple[model.ConnectedHost, ...]:
     """Read connected hosts; the name of their list is not documented."""
     for value in data.values():
         if isinstance(value, list):
@@ -41,7 +42,7 @@ class AdminCalls(calls.Calls):
         data = self._call(operation, project, 'GET',
                           exchange.path_of('version'), deadline)
         return self._read(operation,
-                          lambda item: model.text(item, 'apiVersion'), data)
+                          lambda item: fields.text(item, 'apiVersion'), data)
 
     def cluster_info(self, project: str, *,
                      deadline: timing.Deadline | None = None,

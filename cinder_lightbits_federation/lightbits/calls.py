@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 from cinder_lightbits_federation.lightbits import errors
 from cinder_lightbits_federation.lightbits import exchange
-from cinder_lightbits_federation.lightbits import model
+from cinder_lightbits_federation.lightbits import fields
 from cinder_lightbits_federation.lightbits import transport
 from cinder_lightbits_federation import timing
 
@@ -67,8 +67,8 @@ class Calls:
             exchange.Call(operation, project, method, path, query or {},
                           body, headers), deadline)
 
-    def _read(self, operation: str, parse: Callable[[model.Json], T],
-              data: model.Json, *, write: bool = False) -> T:
+    def _read(self, operation: str, parse: Callable[[fields.Json], T],
+              data: fields.Json, *, write: bool = False) -> T:
         """Parse an answer.
 
         :raises InvalidReply: a read was answered with something else.
@@ -76,13 +76,13 @@ class Calls:
         """
         try:
             return parse(data)
-        except (model.MalformedField, AttributeError, TypeError) as error:
+        except (fields.MalformedField, AttributeError, TypeError) as error:
             kind = errors.Ambiguous if write else errors.InvalidReply
             raise kind(f'unexpected answer: {error}', cluster=self._name,
                        operation=operation) from None
 
-    def _list(self, operation: str, parse: Callable[[model.Json], T],
-              data: model.Json, key: str) -> tuple[T, ...]:
+    def _list(self, operation: str, parse: Callable[[fields.Json], T],
+              data: fields.Json, key: str) -> tuple[T, ...]:
         """Parse a list that is missing when it is empty."""
         return self._read(
             operation,

@@ -36,6 +36,7 @@ from urllib3 import exceptions as urllib3_errors
 
 from cinder_lightbits_federation.lightbits import endpoints
 from cinder_lightbits_federation.lightbits import errors
+from cinder_lightbits_federation.lightbits import fields
 from cinder_lightbits_federation.lightbits import identity
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.lightbits import tls
@@ -168,7 +169,7 @@ def _judged(status: int, raw: bytes) -> model.ClusterInfo:
     try:
         data = json.loads(raw)
         if not isinstance(data, dict):
-            raise model.MalformedField('it is not an object')
+            raise fields.MalformedField('it is not an object')
         return model.ClusterInfo.from_json(data)
     except ValueError as error:
         raise errors.Unreachable(

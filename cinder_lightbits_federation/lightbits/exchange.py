@@ -205,12 +205,13 @@ def _exchange(pool: connection.ProvenPool, call: Call,
 
 def _reply(response: urllib3.BaseHTTPResponse,
            deadline: timing.Deadline) -> Reply:
+    raw = None
     try:
         raw = connection.read_body(response, deadline, LARGEST_REPLY)
-    except BaseException:
-        response.close()
-        raise
+        return Reply(response.status, raw,
+                     response.headers.get('Content-Type', ''))
     finally:
+        if raw is None:
+            # What is left unread would be taken for the next answer.
+            response.close()
         response.release_conn()
-    return Reply(response.status, raw,
-                 response.headers.get('Content-Type', ''))

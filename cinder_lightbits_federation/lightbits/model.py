@@ -10,225 +10,29 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Values of the management API v2, parsed once and frozen.
-
-The API's habits (a JSON transcoding of gRPC): 64-bit numbers are strings,
-zero values may be missing, enums are names and grow with releases, a
-volume's compression is a string and a snapshot's a boolean.
-"""
+"""Values of the management API v2, parsed once and frozen."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 import dataclasses
-import enum
-from typing import Any, Self
 
-Json = Mapping[str, Any]
+from cinder_lightbits_federation.lightbits import fields
+from cinder_lightbits_federation.lightbits import states
 
-ALLOW_ANY = 'ALLOW_ANY'
-ALLOW_NONE = 'ALLOW_NONE'
+# Whoever uses the values below needs these names too.
+ALLOW_ANY = fields.ALLOW_ANY
+ALLOW_NONE = fields.ALLOW_NONE
+HealthState = states.HealthState
+NodeState = states.NodeState
+PolicyState = states.PolicyState
+ProtectionState = states.ProtectionState
+SectorSize = states.SectorSize
+SnapshotState = states.SnapshotState
+UpgradeStatus = states.UpgradeStatus
+VolumeState = states.VolumeState
+
 MAX_IP_ACL = 16
-
-
-class MalformedField(ValueError):
-    """A field of a reply is not of the documented form."""
-
-
-class ApiEnum(enum.Enum):
-    """An enum of the API; a value this version does not know is UNKNOWN."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> Self:
-        return cls('Unknown')
-
-
-class VolumeState(ApiEnum):
-    UNKNOWN = 'Unknown'
-    CREATING = 'Creating'
-    AVAILABLE = 'Available'
-    DELETING = 'Deleting'
-    DELETED = 'Deleted'
-    FAILED = 'Failed'
-    UPDATING = 'Updating'
-    ROLLBACK = 'Rollback'
-    MIGRATING = 'Migrating'
-
-    @property
-    def settled(self) -> bool:
-        """Whether the volume is usable and no change is under way.
-
-        The cluster moves replicas in Migrating; I/O goes on.
-        """
-        return self in (VolumeState.AVAILABLE, VolumeState.MIGRATING)
-
-    @property
-    def going(self) -> bool:
-        """Whether a delete was accepted."""
-        return self in (VolumeState.DELETING, VolumeState.DELETED)
-
-
-class SnapshotState(ApiEnum):
-    UNKNOWN = 'Unknown'
-    CREATING = 'Creating'
-    AVAILABLE = 'Available'
-    DELETING = 'Deleting'
-    DELETED = 'Deleted'
-    FAILED = 'Failed'
-
-    @property
-    def going(self) -> bool:
-        """Whether a delete was accepted."""
-        return self in (SnapshotState.DELETING, SnapshotState.DELETED)
-
-
-class ProtectionState(ApiEnum):
-    UNKNOWN = 'Unknown'
-    FULLY_PROTECTED = 'FullyProtected'
-    DEGRADED = 'Degraded'
-    READ_ONLY = 'ReadOnly'
-    NOT_AVAILABLE = 'NotAvailable'
-
-
-class NodeState(ApiEnum):
-    UNKNOWN = 'Unknown'
-    ACTIVE = 'Active'
-    ACTIVATING = 'Activating'
-    INACTIVE = 'Inactive'
-    UNATTACHED = 'Unattached'
-    ATTACHING = 'Attaching'
-    DETACHING = 'Detaching'
-
-
-class HealthState(ApiEnum):
-    UNKNOWN = 'Unknown'
-    NONE = 'None'
-    OK = 'OK'
-    WARNING = 'Warning'
-    ERROR = 'Error'
-
-
-class UpgradeStatus(ApiEnum):
-    UNKNOWN = 'Unknown'
-    NONE = 'None'
-    FAILED = 'UpgradeFailed'
-    UPGRADING = 'Upgrading'
-
-
-class PolicyState(ApiEnum):
-    UNKNOWN = 'Unknown'
-    CREATING = 'Creating'
-    ACTIVE = 'Active'
-    UPDATING = 'Updating'
-    DEPRECATED = 'Deprecated'
-    FAILED = 'Failed'
-
-
-class SectorSize(enum.Enum):
-    """Sector sizes as a create request names them."""
-
-    DEFAULT = 'sectorSize_Default'
-    B512 = 'sectorSize_512B'
-    B4096 = 'sectorSize_4K'
-
-
-def integer(data: Json, key: str, default: int = 0) -> int:
-    """Read a number that may be a string, or missing when it is zero."""
-    value = data.get(key)
-    if value is None or value == '':
-        return default
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise MalformedField(f'{key} is not a number: {value!r}') from None
-
-
-def decimal(data: Json, key: str, default: float = 0.0) -> float:
-    """Read a floating-point number, missing when it is zero."""
-    value = data.get(key)
-    if value is None or value == '':
-        return default
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise MalformedField(f'{key} is not a number: {value!r}') from None
-
-
-def text(data: Json, key: str, default: str = '') -> str:
-    """Read a string, missing when it is empty."""
-    value = data.get(key)
-    if value is None:
-        return default
-    if not isinstance(value, str):
-        raise MalformedField(f'{key} is not a string: {value!r}')
-    return value
-
-
-def texts(data: Json, key: str) -> tuple[str, ...]:
-    """Read a list of strings, missing when it is empty."""
-    value = data.get(key) or ()
-    if not isinstance(value, (list, tuple)):
-        raise MalformedField(f'{key} is not a list: {value!r}')
-    return tuple(str(item) for item in value)
-
-
-def mapping(data: Json, key: str) -> Json:
-    """Read an object, missing when it is empty."""
-    value = data.get(key) or {}
-    if not isinstance(value, Mapping):
-        raise MalformedField(f'{key} is not an object: {value!r}')
-    return value
-
-
-def identity(data: Json, key: str = 'UUID') -> str:
-    """Read an object's UUID, in lower case.
-
-    :raises MalformedField: it is missing.
-    """
-    value = text(data, key).lower()
-    if not value:
-        raise MalformedField(f'{key} is missing')
-    return value
-
-
-def truth(data: Json, key: str) -> bool:
-    """Read a boolean in either of the API's two forms."""
-    value = data.get(key)
-    if isinstance(value, str):
-        return value.lower() in ('true', 'enable', 'enabled')
-    return bool(value)
-
-
-def binary(data: Json, key: str) -> bytes:
-    """Read bytes, which the API writes as base64."""
-    try:
-        return base64.b64decode(text(data, key), validate=True)
-    except ValueError:
-        raise MalformedField(f'{key} is not base64') from None
-
-
-def acl_values(data: Json, key: str) -> frozenset[str]:
-    """Read an ACL; the keyword ALLOW_NONE is the empty set."""
-    values = frozenset(texts(mapping(data, key), 'values'))
-    return values - {ALLOW_NONE}
-
-
-def acl_body(values: frozenset[str]) -> dict[str, list[str]]:
-    """Write an ACL for a request; never an empty list."""
-    return {'values': sorted(values) or [ALLOW_NONE]}
-
-
-def labels(data: Json) -> dict[str, str]:
-    """Read labels as a dictionary."""
-    return {text(item, 'key'): text(item, 'value')
-            for item in data.get('labels') or ()}
-
-
-def labels_body(values: Mapping[str, str]) -> list[dict[str, str]]:
-    """Write labels for a request."""
-    return [{'key': key, 'value': value}
-            for key, value in sorted(values.items())]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -242,11 +46,11 @@ class Volume:
     uuid: str
     name: str
     project: str
-    state: VolumeState
+    state: states.VolumeState
     size: int
     etag: str
     replicas: int = 0
-    protection: ProtectionState = ProtectionState.UNKNOWN
+    protection: states.ProtectionState = states.ProtectionState.UNKNOWN
     acl: frozenset[str] = frozenset()
     ip_acl: frozenset[str] = frozenset()
     compression: bool = False
@@ -265,30 +69,33 @@ class Volume:
     physical_owned: int = 0
 
     @classmethod
-    def from_json(cls, data: Json) -> Volume:
+    def from_json(cls, data: fields.Json) -> Volume:
         """:raises MalformedField: the reply is not a volume."""
-        usage = mapping(data, 'statistics')
+        usage = fields.mapping(data, 'statistics')
         return cls(
-            uuid=identity(data), name=text(data, 'name'),
-            project=text(data, 'projectName'),
-            state=VolumeState(data.get('state')),
-            size=integer(data, 'size'), etag=text(data, 'ETag'),
-            replicas=integer(data, 'replicaCount'),
-            protection=ProtectionState(data.get('protectionState')),
-            acl=acl_values(data, 'acl'), ip_acl=acl_values(data, 'IPAcl'),
-            compression=truth(data, 'compression'),
-            sector_size=integer(data, 'sectorSize', 4096),
-            nsid=integer(data, 'nsid'), node_uuids=texts(data, 'nodeList'),
-            primary_node_uuid=text(data, 'primaryNodeUUID'),
-            labels=labels(data),
-            source_snapshot_uuid=text(data, 'sourceSnapshotUUID').lower(),
-            source_snapshot_name=text(data, 'sourceSnapshotName'),
-            qos_policy_uuid=text(data, 'qosPolicyUUID').lower(),
-            qos_policy_name=text(data, 'qosPolicyName'),
-            connected_hosts=texts(data, 'connectedHosts'),
-            created_at=text(data, 'creationTime'),
-            logical_used=integer(usage, 'logicalUsedStorage'),
-            physical_owned=integer(usage, 'physicalOwnedCapacity'))
+            uuid=fields.identity(data), name=fields.text(data, 'name'),
+            project=fields.text(data, 'projectName'),
+            state=states.VolumeState(data.get('state')),
+            size=fields.integer(data, 'size'), etag=fields.text(data, 'ETag'),
+            replicas=fields.integer(data, 'replicaCount'),
+            protection=states.ProtectionState(data.get('protectionState')),
+            acl=fields.acl_values(data, 'acl'),
+            ip_acl=fields.acl_values(data, 'IPAcl'),
+            compression=fields.truth(data, 'compression'),
+            sector_size=fields.integer(data, 'sectorSize', 4096),
+            nsid=fields.integer(data, 'nsid'),
+            node_uuids=fields.texts(data, 'nodeList'),
+            primary_node_uuid=fields.text(data, 'primaryNodeUUID'),
+            labels=fields.labels(data),
+            source_snapshot_uuid=fields.text(
+                data, 'sourceSnapshotUUID').lower(),
+            source_snapshot_name=fields.text(data, 'sourceSnapshotName'),
+            qos_policy_uuid=fields.text(data, 'qosPolicyUUID').lower(),
+            qos_policy_name=fields.text(data, 'qosPolicyName'),
+            connected_hosts=fields.texts(data, 'connectedHosts'),
+            created_at=fields.text(data, 'creationTime'),
+            logical_used=fields.integer(usage, 'logicalUsedStorage'),
+            physical_owned=fields.integer(usage, 'physicalOwnedCapacity'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -298,7 +105,7 @@ class Snapshot:
     uuid: str
     name: str
     project: str
-    state: SnapshotState
+    state: states.SnapshotState
     size: int
     etag: str
     source_volume_uuid: str = ''
@@ -313,23 +120,25 @@ class Snapshot:
     physical_owned: int = 0
 
     @classmethod
-    def from_json(cls, data: Json) -> Snapshot:
+    def from_json(cls, data: fields.Json) -> Snapshot:
         """:raises MalformedField: the reply is not a snapshot."""
         return cls(
-            uuid=identity(data), name=text(data, 'name'),
-            project=text(data, 'projectName'),
-            state=SnapshotState(data.get('state')),
-            size=integer(data, 'size'), etag=text(data, 'ETag'),
-            source_volume_uuid=text(data, 'sourceVolumeUUID').lower(),
-            source_volume_name=text(data, 'sourceVolumeName'),
-            description=text(data, 'description'),
-            retention=text(data, 'retentionTime'),
-            replicas=integer(data, 'replicaCount'),
-            compression=truth(data, 'compression'),
-            sector_size=integer(data, 'sectorSize', 4096),
-            labels=labels(data), created_at=text(data, 'creationTime'),
-            physical_owned=integer(mapping(data, 'statistics'),
-                                   'physicalOwnedCapacity'))
+            uuid=fields.identity(data), name=fields.text(data, 'name'),
+            project=fields.text(data, 'projectName'),
+            state=states.SnapshotState(data.get('state')),
+            size=fields.integer(data, 'size'), etag=fields.text(data, 'ETag'),
+            source_volume_uuid=fields.text(data, 'sourceVolumeUUID').lower(),
+            source_volume_name=fields.text(data, 'sourceVolumeName'),
+            description=fields.text(data, 'description'),
+            retention=fields.text(data, 'retentionTime'),
+            replicas=fields.integer(data, 'replicaCount'),
+            compression=fields.truth(data, 'compression'),
+            sector_size=fields.integer(data, 'sectorSize', 4096),
+            labels=fields.labels(data),
+            created_at=fields.text(data, 'creationTime'),
+            physical_owned=fields.integer(
+                fields.mapping(data, 'statistics'),
+                'physicalOwnedCapacity'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -341,11 +150,11 @@ class ChangedRange:
     bitmap: bytes
 
     @classmethod
-    def from_json(cls, data: Json) -> ChangedRange:
+    def from_json(cls, data: fields.Json) -> ChangedRange:
         """:raises MalformedField: the reply is not a range."""
-        return cls(start=integer(data, 'lbaStart'),
-                   end=integer(data, 'lbaEnd'),
-                   bitmap=binary(data, 'dataBitMap'))
+        return cls(start=fields.integer(data, 'lbaStart'),
+                   end=fields.integer(data, 'lbaEnd'),
+                   bitmap=fields.binary(data, 'dataBitMap'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -356,11 +165,11 @@ class ChangedBlocks:
     next_lba: int
 
     @classmethod
-    def from_json(cls, data: Json) -> ChangedBlocks:
+    def from_json(cls, data: fields.Json) -> ChangedBlocks:
         """:raises MalformedField: the reply is not changed blocks."""
         return cls(ranges=tuple(ChangedRange.from_json(item) for item
                                 in data.get('lbaRanges') or ()),
-                   next_lba=integer(data, 'nextOffsetLBA'))
+                   next_lba=fields.integer(data, 'nextOffsetLBA'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -369,7 +178,7 @@ class Node:
 
     uuid: str
     name: str
-    state: NodeState
+    state: states.NodeState
     nvme_endpoint: str
     failure_domains: tuple[str, ...] = ()
     hostname: str = ''
@@ -382,23 +191,23 @@ class Node:
     estimated_free_logical: int = 0
 
     @classmethod
-    def from_json(cls, data: Json) -> Node:
+    def from_json(cls, data: fields.Json) -> Node:
         """:raises MalformedField: the reply is not a node."""
-        usage = mapping(data, 'statistics')
+        usage = fields.mapping(data, 'statistics')
         return cls(
-            uuid=identity(data), name=text(data, 'name'),
-            state=NodeState(data.get('state')),
-            nvme_endpoint=text(data, 'nvmeEndpoint'),
-            failure_domains=texts(data, 'failureDomains'),
-            hostname=text(data, 'hostname'),
-            server_uuid=text(data, 'serverUUID').lower(),
-            read_only=truth(data, 'readOnly'),
-            effective=integer(usage, 'effectivePhysicalStorage'),
-            free_physical=integer(usage, 'freePhysicalStorage'),
-            logical=integer(usage, 'logicalStorage'),
-            estimated_logical=integer(usage, 'estimatedLogicalStorage'),
-            estimated_free_logical=integer(usage,
-                                           'estimatedFreeLogicalStorage'))
+            uuid=fields.identity(data), name=fields.text(data, 'name'),
+            state=states.NodeState(data.get('state')),
+            nvme_endpoint=fields.text(data, 'nvmeEndpoint'),
+            failure_domains=fields.texts(data, 'failureDomains'),
+            hostname=fields.text(data, 'hostname'),
+            server_uuid=fields.text(data, 'serverUUID').lower(),
+            read_only=fields.truth(data, 'readOnly'),
+            effective=fields.integer(usage, 'effectivePhysicalStorage'),
+            free_physical=fields.integer(usage, 'freePhysicalStorage'),
+            logical=fields.integer(usage, 'logicalStorage'),
+            estimated_logical=fields.integer(usage, 'estimatedLogicalStorage'),
+            estimated_free_logical=fields.integer(
+                usage, 'estimatedFreeLogicalStorage'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -413,20 +222,23 @@ class ClusterInfo:
     api_endpoints: tuple[str, ...] = ()
     discovery_endpoints: tuple[str, ...] = ()
     nvme_endpoints: tuple[str, ...] = ()
-    upgrade: UpgradeStatus = UpgradeStatus.UNKNOWN
+    upgrade: states.UpgradeStatus = states.UpgradeStatus.UNKNOWN
 
     @classmethod
-    def from_json(cls, data: Json) -> ClusterInfo:
+    def from_json(cls, data: fields.Json) -> ClusterInfo:
         """:raises MalformedField: the reply is not a cluster's."""
         return cls(
-            uuid=identity(data), subsystem_nqn=text(data, 'subsystemNQN'),
-            name=text(data, 'clusterName'),
-            current_max_replicas=integer(data, 'currentMaxReplicas'),
-            supported_max_replicas=integer(data, 'supportedMaxReplicas'),
-            api_endpoints=texts(data, 'apiEndpoints'),
-            discovery_endpoints=texts(data, 'discoveryEndpoints'),
-            nvme_endpoints=texts(data, 'nvmeEndpoints'),
-            upgrade=UpgradeStatus(mapping(data, 'lastUpgrade').get('Status')))
+            uuid=fields.identity(data),
+            subsystem_nqn=fields.text(data, 'subsystemNQN'),
+            name=fields.text(data, 'clusterName'),
+            current_max_replicas=fields.integer(data, 'currentMaxReplicas'),
+            supported_max_replicas=fields.integer(
+                data, 'supportedMaxReplicas'),
+            api_endpoints=fields.texts(data, 'apiEndpoints'),
+            discovery_endpoints=fields.texts(data, 'discoveryEndpoints'),
+            nvme_endpoints=fields.texts(data, 'nvmeEndpoints'),
+            upgrade=states.UpgradeStatus(
+                fields.mapping(data, 'lastUpgrade').get('Status')))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -449,20 +261,20 @@ class ClusterStatistics:
     compression_ratio: float
 
     @classmethod
-    def from_json(cls, data: Json) -> ClusterStatistics:
+    def from_json(cls, data: fields.Json) -> ClusterStatistics:
         """:raises MalformedField: a figure is not a number."""
         return cls(
-            installed=integer(data, 'installedPhysicalStorage'),
-            managed=integer(data, 'managedPhysicalStorage'),
-            effective=integer(data, 'effectivePhysicalStorage'),
-            logical=integer(data, 'logicalStorage'),
-            logical_used=integer(data, 'logicalUsedStorage'),
-            physical_used=integer(data, 'physicalUsedStorage'),
-            free_physical=integer(data, 'freePhysicalStorage'),
-            estimated_logical=integer(data, 'estimatedLogicalStorage'),
-            estimated_free_logical=integer(data,
-                                           'estimatedFreeLogicalStorage'),
-            compression_ratio=decimal(data, 'compressionRatio', 1.0))
+            installed=fields.integer(data, 'installedPhysicalStorage'),
+            managed=fields.integer(data, 'managedPhysicalStorage'),
+            effective=fields.integer(data, 'effectivePhysicalStorage'),
+            logical=fields.integer(data, 'logicalStorage'),
+            logical_used=fields.integer(data, 'logicalUsedStorage'),
+            physical_used=fields.integer(data, 'physicalUsedStorage'),
+            free_physical=fields.integer(data, 'freePhysicalStorage'),
+            estimated_logical=fields.integer(data, 'estimatedLogicalStorage'),
+            estimated_free_logical=fields.integer(
+                data, 'estimatedFreeLogicalStorage'),
+            compression_ratio=fields.decimal(data, 'compressionRatio', 1.0))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -471,18 +283,19 @@ class Cluster:
 
     info: ClusterInfo
     statistics: ClusterStatistics
-    health: HealthState
+    health: states.HealthState
     version: str
 
     @classmethod
-    def from_json(cls, data: Json) -> Cluster:
+    def from_json(cls, data: fields.Json) -> Cluster:
         """:raises MalformedField: the reply is not a cluster's."""
         return cls(
             info=ClusterInfo.from_json(data),
             statistics=ClusterStatistics.from_json(
-                mapping(data, 'statistics')),
-            health=HealthState(mapping(data, 'health').get('state')),
-            version=text(data, 'MinVersionInCluster'))
+                fields.mapping(data, 'statistics')),
+            health=states.HealthState(
+                fields.mapping(data, 'health').get('state')),
+            version=fields.text(data, 'MinVersionInCluster'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -494,10 +307,11 @@ class Project:
     description: str = ''
 
     @classmethod
-    def from_json(cls, data: Json) -> Project:
+    def from_json(cls, data: fields.Json) -> Project:
         """:raises MalformedField: the reply is not a project."""
-        return cls(uuid=text(data, 'UUID').lower(), name=text(data, 'name'),
-                   description=text(data, 'description'))
+        return cls(uuid=fields.text(data, 'UUID').lower(),
+                   name=fields.text(data, 'name'),
+                   description=fields.text(data, 'description'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -506,15 +320,15 @@ class QosPolicy:
 
     uuid: str
     name: str
-    state: PolicyState = PolicyState.UNKNOWN
+    state: states.PolicyState = states.PolicyState.UNKNOWN
     description: str = ''
 
     @classmethod
-    def from_json(cls, data: Json) -> QosPolicy:
+    def from_json(cls, data: fields.Json) -> QosPolicy:
         """:raises MalformedField: the reply is not a policy."""
-        return cls(uuid=identity(data), name=text(data, 'name'),
-                   state=PolicyState(data.get('state')),
-                   description=text(data, 'description'))
+        return cls(uuid=fields.identity(data), name=fields.text(data, 'name'),
+                   state=states.PolicyState(data.get('state')),
+                   description=fields.text(data, 'description'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -527,12 +341,12 @@ class ConnectedHost:
     volume_uuids: tuple[str, ...] = ()
 
     @classmethod
-    def from_json(cls, data: Json) -> ConnectedHost:
+    def from_json(cls, data: fields.Json) -> ConnectedHost:
         """:raises MalformedField: the reply is not a host."""
-        return cls(nqn=text(data, 'hostNQN'),
-                   address=text(data, 'iPAddress'),
-                   hostname=text(data, 'hostname'),
-                   volume_uuids=texts(data, 'volumeUUIDs'))
+        return cls(nqn=fields.text(data, 'hostNQN'),
+                   address=fields.text(data, 'iPAddress'),
+                   hostname=fields.text(data, 'hostname'),
+                   volume_uuids=fields.texts(data, 'volumeUUIDs'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -544,10 +358,11 @@ class Credential:
     type: str = ''
 
     @classmethod
-    def from_json(cls, data: Json) -> Credential:
+    def from_json(cls, data: fields.Json) -> Credential:
         """:raises MalformedField: the reply is not a credential."""
-        return cls(project=text(data, 'projectName'), id=text(data, 'ID'),
-                   type=text(data, 'type'))
+        return cls(project=fields.text(data, 'projectName'),
+                   id=fields.text(data, 'ID'),
+                   type=fields.text(data, 'type'))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -566,7 +381,7 @@ class NewVolume:
     size: int
     replicas: int
     compression: bool = False
-    sector_size: SectorSize | None = None
+    sector_size: states.SectorSize | None = None
     source_snapshot_uuid: str | None = None
     qos_policy_uuid: str | None = None
     qos_policy_name: str | None = None

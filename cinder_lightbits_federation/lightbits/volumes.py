@@ -21,6 +21,7 @@ from cinder_lightbits_federation.lightbits import calls
 from cinder_lightbits_federation.lightbits import edits
 from cinder_lightbits_federation.lightbits import errors
 from cinder_lightbits_federation.lightbits import exchange
+from cinder_lightbits_federation.lightbits import fields
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import timing
 
@@ -37,15 +38,15 @@ def creation_body(new: model.NewVolume) -> dict[str, Any]:
         'name': new.name, 'size': f'{new.size}b',
         'replicaCount': new.replicas,
         'compression': _flag(new.compression),
-        'acl': model.acl_body(new.acl),
-        'IPAcl': model.acl_body(new.ip_acl)}
+        'acl': fields.acl_body(new.acl),
+        'IPAcl': fields.acl_body(new.ip_acl)}
     if new.sector_size is not None:
         body['sectorSize'] = new.sector_size.value
     if new.source_snapshot_uuid is not None:
         body['sourceSnapshotUUID'] = new.source_snapshot_uuid
     body |= _policy(new.qos_policy_uuid, new.qos_policy_name)
     if new.labels:
-        body['labels'] = model.labels_body(new.labels)
+        body['labels'] = fields.labels_body(new.labels)
     if new.restrictions:
         body['placementRestrictions'] = [
             {'operator': 'In', 'labelValueKeyPairs': [
@@ -62,15 +63,15 @@ def change_body(change: model.VolumeChange) -> dict[str, Any]:
     """
     body: dict[str, Any] = {}
     if change.acl is not None:
-        body['acl'] = model.acl_body(change.acl)
+        body['acl'] = fields.acl_body(change.acl)
     if change.ip_acl is not None:
-        body['IPAcl'] = model.acl_body(change.ip_acl)
+        body['IPAcl'] = fields.acl_body(change.ip_acl)
     if change.size is not None:
         body['size'] = str(change.size)
     if change.compression is not None:
         body['compression'] = _flag(change.compression)
     if change.labels is not None:
-        body['labels'] = model.labels_body(change.labels)
+        body['labels'] = fields.labels_body(change.labels)
     if change.new_name is not None:
         body['newName'] = change.new_name
     return body | _policy(change.qos_policy_uuid, change.qos_policy_name)
