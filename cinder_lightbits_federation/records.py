@@ -20,8 +20,8 @@ from cinder import context as cinder_context
 from cinder import objects
 from cinder.volume import volume_types
 
-from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.access import HostAccess
+from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation.location import recorded_for
 from cinder_lightbits_federation.refs import SnapshotRef
