@@ -12,8 +12,11 @@
 
 """What tools/test.sh reports, from logs of test runs."""
 
+import pathlib
 import subprocess
+import sys
 
+import fixtures
 from oslotest import base
 
 from tests.rules import source
@@ -100,6 +103,85 @@ class SummaryTestCase(base.BaseTestCase):
             line, sums = self.count(log, status=2, kind=kind)
             self.assertEqual(1, sums[1])
             self.assertIn('exit status 2', line)
+
+
+class PackagesTestCase(base.BaseTestCase):
+    """Stand-ins for the system's programs write down how they were called."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.calls = self.folder / 'calls'
+        self.calls.touch()
+        self.program('apt-get', f'echo "apt-get $*" >>{self.calls}')
+
+    def program(self, name: str, body: str) -> pathlib.Path:
+        path = self.folder / name
+        path.write_text(f'#!/bin/bash\n{body}\n', encoding='utf-8')
+        path.chmod(0o755)
+        return path
+
+    def install(self, missing: str, times: int = 1) -> list[str]:
+        """What is done about missing packages, as calls of apt-get."""
+        status = 1 if missing else 0
+        bindep = self.program(
+            'bindep', f"printf '{missing}'; exit {status}")
+        script = (
+            'set -o errexit -o nounset -o pipefail; '
+            'PATH="$1:${PATH}"; source "$2/log.sh"; source "$2/packages.sh"; '
+            # Who runs the tests is not the question here.
+            'function as_root { "$@"; }; '
+            'for ((i = 0; i < $4; i++)); do '
+            'install_missing_packages "$3" list test; done')
+        subprocess.run(
+            ['bash', '-c', script, 'bash', str(self.folder),
+             str(LIBRARY.parent), str(bindep), str(times)],
+            capture_output=True, check=True)
+        return self.calls.read_text(encoding='utf-8').splitlines()
+
+    def test_nothing_missing(self) -> None:
+        self.assertEqual([], self.install(''))
+
+    def test_missing_packages_are_installed_without_asking(self) -> None:
+        self.assertEqual(
+            ['apt-get update -qq',
+             'apt-get install -y -qq --no-install-recommends git patch'],
+            self.install('git\\npatch\\n'))
+
+    def test_lists_are_fetched_once(self) -> None:
+        calls = self.install('git\\n', times=2)
+        self.assertEqual(3, len(calls))
+        self.assertEqual(1, calls.count('apt-get update -qq'))
+
+    def test_a_failed_installation_ends_the_run(self) -> None:
+        self.program('apt-get', '[[ $1 == update ]]')
+        error = self.assertRaises(
+            subprocess.CalledProcessError, self.install, 'git\\n')
+        self.assertIn(b'apt-get install failed: git', error.stderr)
+
+
+class VenvTestCase(base.BaseTestCase):
+
+    def ensure(self, folder: str, *distributions: str) -> str:
+        script = (
+            'set -o errexit -o nounset -o pipefail; lib=$1; shift; '
+            'source "${lib}/log.sh"; source "${lib}/packages.sh"; '
+            'source "${lib}/venv.sh"; '
+            # An empty environment is enough, and needs no index.
+            'function create_venv { rm -rf "$2"; mkdir -p "$2/bin"; '
+            'ln -s "$(type -P true)" "$2/bin/python"; }; '
+            'ensure_venv "$@"')
+        run = subprocess.run(
+            ['bash', '-c', script, 'bash', str(LIBRARY.parent),
+             sys.executable, folder, *distributions],
+            capture_output=True, check=True, encoding='utf-8')
+        return run.stdout
+
+    def test_made_once_for_the_same_contents(self) -> None:
+        folder = f'{self.useFixture(fixtures.TempDir()).path}/venv'
+        self.assertIn('creating', self.ensure(folder, 'one', 'two'))
+        self.assertEqual('', self.ensure(folder, 'one', 'two'))
+        self.assertIn('creating', self.ensure(folder, 'one', 'three'))
 
 
 class CommandTestCase(base.BaseTestCase):
