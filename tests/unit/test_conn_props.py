@@ -14,8 +14,10 @@
 
 import copy
 import json
-from unittest import mock
+import pathlib
+import shutil
 
+import fixtures
 import hypothesis
 from hypothesis import strategies as st
 from os_brick.initiator.connectors import lightos as stock
@@ -113,26 +115,21 @@ class StockConnectorTest(base.BaseTestCase):
     """os-brick's own connector writes a good file of these properties."""
 
     def test_discovery_file(self):
-        written = []
+        folder = pathlib.Path(
+            self.useFixture(fixtures.TempDir()).path)
         connector = stock.LightOSConnector(root_helper=None)
-        with (mock.patch.object(stock.utils, 'get_host_nqn',
-                                return_value='nqn.2014-08.org.h:1'),
-              mock.patch.object(stock.os.path, 'isfile', return_value=False),
-              mock.patch.object(
-                  stock.priv_lightos, 'move_dsc_file',
-                  side_effect=lambda source, _target: written.append(
-                      self._read(source)))):
-            connector.dsc_connect_volume(
-                conn_props.ConnectionProperties.from_dict(STOCK).to_dict())
+        connector.discovery_dir_path = str(folder)
+        # The real one needs root.
+        self.useFixture(fixtures.MockPatchObject(
+            stock.priv_lightos, 'move_dsc_file', shutil.move))
+        self.useFixture(fixtures.MockPatchObject(
+            stock.utils, 'get_host_nqn', lambda: 'nqn.2014-08.org.h:1'))
+        connector.dsc_connect_volume(
+            conn_props.ConnectionProperties.from_dict(STOCK).to_dict())
+        lines = (folder / f'{VOLUME}.conf').read_text().splitlines()
         self.assertEqual(
             [f'-t tcp -a {address} -s 8009 -q nqn.2014-08.org.h:1 -n {NQN}'
-             for address in ('192.0.2.11', '2001:db8::11')],
-            written[0].splitlines()[1:])
-
-    def _read(self, path):
-        self.addCleanup(stock.os.remove, path)
-        with open(path, encoding='utf-8') as source:
-            return source.read()
+             for address in ('192.0.2.11', '2001:db8::11')], lines[1:])
 
 
 class MalformedTest(base.BaseTestCase):
