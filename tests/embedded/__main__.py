@@ -48,8 +48,6 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--state-dir', type=pathlib.Path, required=True,
                         help='folder of all files; holds cinder.conf')
-    parser.add_argument('--port', type=int, default=0,
-                        help='TCP port of the API (default: a free one)')
     parser.add_argument('--services', default=','.join(services.ALL),
                         help='which to run (default: %(default)s)')
     parser.add_argument('--parent-pid', type=int,
@@ -84,7 +82,7 @@ def main(arguments: list[str]) -> int:
     layout = settings.Layout(options.state_dir.resolve())
     settings.prepare(layout)
     services.configure(layout)
-    running = services.start(options.services, options.port)
+    running = services.start(options.services)
     signal.signal(signal.SIGHUP, on_reload)
     ready = {'api': running.api.url if running.api else None,
              'pid': os.getpid(),

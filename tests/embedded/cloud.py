@@ -49,16 +49,17 @@ class Cloud:
     :param config: the operator's ``cinder.conf``: ``enabled_backends`` and
         the sections it names.
     :param threads: native threads instead of eventlet.
-    :param outlive: the service goes on when this process ends.
+    :param services: which to run, by comma.
     """
 
     def __init__(self, state: pathlib.Path, config: str, *,
-                 threads: bool = False, outlive: bool = False) -> None:
+                 threads: bool = False,
+                 services: str = 'api,scheduler,volume') -> None:
         self.layout = settings.Layout(state.resolve())
         settings.prepare(self.layout)
         self.layout.config.write_text(config)
         self.process = processes.ServiceProcess(
-            self.layout, threads=threads, outlive=outlive)
+            self.layout, threads=threads, services=services)
         self._api: str | None = None
 
     def start(self) -> float:

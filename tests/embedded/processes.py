@@ -37,16 +37,13 @@ class ServiceProcess:
     """One ``python -m tests.embedded``.
 
     :param threads: native threads instead of eventlet.
-    :param outlive: go on when the process that started it ends.
+    :param services: which to run, by comma.
     """
 
     def __init__(self, layout: settings.Layout, *, threads: bool = False,
-                 outlive: bool = False, port: int = 0,
-                 services: str | None = None) -> None:
+                 services: str = 'api,scheduler,volume') -> None:
         self._layout = layout
         self._threads = threads
-        self._outlive = outlive
-        self._port = port
         self._services = services
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -65,8 +62,7 @@ class ServiceProcess:
         with open(ready, 'wb') as out, open(self._layout.output, 'ab') as err:
             self._process = subprocess.Popen(
                 self._command(), cwd=ROOT, env=self._environment(),
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                start_new_session=self._outlive)
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         try:
             line = waiting.wait_for(lambda: self._ready_line(ready),
                                     'the services to be ready', timeout)
@@ -106,19 +102,11 @@ class ServiceProcess:
         """Have the service read its configuration again."""
         self._running().send_signal(signal.SIGHUP)
 
-    def release(self) -> None:
-        """Let it run on; this object forgets it."""
-        self._process = None
-
     def _command(self) -> list[str]:
-        command = [sys.executable, '-m', 'tests.embedded',
-                   '--state-dir', str(self._layout.state),
-                   '--port', str(self._port)]
-        if not self._outlive:
-            command += ['--parent-pid', str(os.getpid())]
-        if self._services is not None:
-            command += ['--services', self._services]
-        return command
+        return [sys.executable, '-m', 'tests.embedded',
+                '--state-dir', str(self._layout.state),
+                '--services', self._services,
+                '--parent-pid', str(os.getpid())]
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {
@@ -142,4 +130,8 @@ class ServiceProcess:
         return None
 
     def _output_tail(self) -> str:
-        return self._layout.output.read_text(errors='replace')[-_LOG_TAIL:]
+        # Logging takes over uncaught exceptions as soon as it is set up.
+        texts = [path.read_text(errors='replace')[-_LOG_TAIL:]
+                 for path in (self._layout.output, self._layout.log)
+                 if path.exists()]
+        return '\n'.join(texts)

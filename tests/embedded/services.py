@@ -106,14 +106,13 @@ def configure(layout: settings.Layout) -> None:
     os_brick.setup(CONF)
 
 
-def start(kinds: collections.abc.Collection[str], port: int = 0) -> Running:
+def start(kinds: collections.abc.Collection[str]) -> Running:
     """Create the database if needed and start the services named.
 
     The volume services come first, so that the scheduler's question for
     their capabilities at its own start finds somebody to answer.
 
     :param kinds: out of :data:`ALL`.
-    :param port: of the API; 0 takes a free one.
     """
     sqlite.serialise(db_api.get_engine())
     migration.db_sync()
@@ -121,7 +120,7 @@ def start(kinds: collections.abc.Collection[str], port: int = 0) -> Running:
     rpc.init(CONF)
     started: list[_Service] = []
     if VOLUME in kinds:
-        started += [_volume(name) for name in CONF.enabled_backends]
+        started += [_volume(name) for name in CONF.enabled_backends or ()]
     if SCHEDULER in kinds:
         started.append(_Service.create(binary='cinder-scheduler'))
     for created in started:
@@ -129,7 +128,7 @@ def start(kinds: collections.abc.Collection[str], port: int = 0) -> Running:
         created.start()
         LOG.info('%s started in %.2f s', created.binary,
                  time.monotonic() - begin)
-    api = _api(port) if API in kinds else None
+    api = _api() if API in kinds else None
     return Running(started, api)
 
 
@@ -149,8 +148,8 @@ def _volume(backend: str) -> _Service:
     return created
 
 
-def _api(port: int) -> wsgi.ApiServer:
+def _api() -> wsgi.ApiServer:
     app = oslo_wsgi.Loader(CONF).load_app('osapi_volume')
-    server = wsgi.ApiServer(app, CONF.osapi_volume_listen, port)
+    server = wsgi.ApiServer(app, CONF.osapi_volume_listen)
     server.start()
     return server

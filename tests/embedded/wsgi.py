@@ -51,13 +51,10 @@ class _Server(socketserver.ThreadingMixIn, simple_server.WSGIServer):
 
 
 class ApiServer:
-    """Serves one WSGI application on a loopback port.
+    """Serves one WSGI application on a free port, see :attr:`url`."""
 
-    :param port: TCP port, 0 for a free one; :attr:`url` tells which.
-    """
-
-    def __init__(self, app: Any, host: str, port: int) -> None:
-        self._server = _Server((host, port), _Handler)
+    def __init__(self, app: Any, host: str) -> None:
+        self._server = _Server((host, 0), _Handler)
         self._server.set_app(app)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), daemon=True)
