@@ -25,7 +25,9 @@ import contextlib
 import dataclasses
 import http.client
 from http import HTTPStatus
+import io
 import json
+import socket
 import ssl
 import threading
 from typing import Any
@@ -98,6 +100,47 @@ class Gate:
         return opening
 
 
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket until a deadline, not for a time per piece.
+
+    A peer that drips its answer byte by byte would never run into the
+    timeout of a socket.
+    """
+
+    def __init__(self, sock: socket.socket,
+                 deadline: timing.Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        # Keeps the socket open when the connection lets go of it early.
+        self._raw = sock.makefile('rb', buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline.remaining()
+        if not left:
+            raise TimeoutError('timed out')
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Timed:
+    """What a response sees of the socket."""
+
+    def __init__(self, sock: socket.socket,
+                 deadline: timing.Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_TimedReader(self._sock, self._deadline))
+
+
 class ProvenConnection(urllib3_connection.HTTPSConnection):
     """A connection to one cluster's API, see the module.
 
@@ -108,6 +151,15 @@ class ProvenConnection(urllib3_connection.HTTPSConnection):
                  **options: Any) -> None:
         super().__init__(host, port, **options)
         self._gate = gate
+        self._budget: timing.Deadline | None = None
+
+    def response_class(  # type: ignore[override]
+            self, sock: socket.socket,
+            **options: Any) -> http.client.HTTPResponse:
+        """Make a response whose reading ends at the call's deadline."""
+        deadline = self._budget or self._gate.current.deadline
+        return http.client.HTTPResponse(
+            _Timed(sock, deadline), **options)  # type: ignore[arg-type]
 
     def connect(self) -> None:
         """Connect, judge the certificate, and ask for the UUID.
@@ -118,6 +170,7 @@ class ProvenConnection(urllib3_connection.HTTPSConnection):
         :raises Rejected: the token was refused.
         """
         opening = self._gate.current
+        self._budget = None
         budget = opening.deadline.capped(float(self.timeout or 0))
         try:
             super().connect()
@@ -142,12 +195,12 @@ class ProvenConnection(urllib3_connection.HTTPSConnection):
     def _prove(self, opening: Opening, budget: timing.Deadline) -> None:
         if budget.expired():
             raise errors.Unreachable('no time left to identify the cluster')
-        before, self.timeout = self.timeout, budget.remaining()
+        self._budget = budget
         self.request('GET', PROOF_PATH, headers=opening.headers,
                      preload_content=False)
         response = self.getresponse()
-        raw = read_body(response, budget, LARGEST_PROOF)
-        self.timeout = before
+        raw = read_body(response, LARGEST_PROOF)
+        self._budget = None
         info = _judged(response.status, raw)
         self._gate.who.check(info.uuid, str(self._gate.endpoint))
         if self.sock is None:
@@ -176,8 +229,7 @@ def _judged(status: int, raw: bytes) -> model.ClusterInfo:
             f'the cluster info is not readable: {error}') from None
 
 
-def read_body(response: urllib3.BaseHTTPResponse, deadline: timing.Deadline,
-              limit: int) -> bytes:
+def read_body(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
     """Read a whole body.
 
     :param limit: bytes it may have.
@@ -191,8 +243,6 @@ def read_body(response: urllib3.BaseHTTPResponse, deadline: timing.Deadline,
         if size > limit:
             raise urllib3_errors.HTTPError(
                 f'the answer is longer than {limit} bytes')
-        if deadline.expired():
-            raise urllib3_errors.TimeoutError('the answer took too long')
     return b''.join(chunks)
 
 

@@ -196,18 +196,17 @@ def _exchange(pool: connection.ProvenPool, call: Call,
                 timeout=urllib3.Timeout(
                     connect=min(connect_timeout, left), read=left,
                     total=left))
-        return _reply(response, deadline)
+        return _reply(response)
     except connection.FAILURES as error:
         # A failure to connect is a LightbitsError and passes by.
         raise LostReply(connection.describe(error),
                         timed_out=connection.timed_out(error)) from error
 
 
-def _reply(response: urllib3.BaseHTTPResponse,
-           deadline: timing.Deadline) -> Reply:
+def _reply(response: urllib3.BaseHTTPResponse) -> Reply:
     raw = None
     try:
-        raw = connection.read_body(response, deadline, LARGEST_REPLY)
+        raw = connection.read_body(response, LARGEST_REPLY)
         return Reply(response.status, raw,
                      response.headers.get('Content-Type', ''))
     finally:

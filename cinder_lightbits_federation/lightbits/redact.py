@@ -63,7 +63,7 @@ def body(raw: bytes | None) -> str:
 
 def _masked(value: Any) -> Any:
     if isinstance(value, Mapping):
-        if value.keys() <= _LABEL_KEYS:
+        if value.keys() == _LABEL_KEYS:
             return dict(value)
         return {key: MASK if str(key).lower() in _SECRET_KEYS
                 else _masked(item) for key, item in value.items()}
