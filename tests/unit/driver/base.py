@@ -27,6 +27,7 @@ from cinder import objects
 from cinder.tests.unit import test
 from cinder.tests.unit import utils
 from cinder.volume import configuration
+from cinder.volume import manager
 from cinder.volume import volume_types
 from oslo_config import cfg
 
@@ -128,7 +129,7 @@ class FederationTestCase(test.TestCase):
                           **backend)
         return lb_driver.LightbitsFederationDriver(
             configuration=configuration.Configuration(
-                [], config_group=BACKEND),
+                manager.volume_backend_opts, config_group=BACKEND),
             host=HOST, cluster_name=cluster_name)
 
     def start_driver(self, clusters: Mapping[str, Mapping[str, Any]]

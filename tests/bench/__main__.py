@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""``python -m tests.bench [--json FILE] [SECTION ...]``."""
+
+from __future__ import annotations
+
+from tests import patching; patching.prepare()  # noqa: E702
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import sys  # noqa: E402
+
+from tests.bench import blackhole  # noqa: E402
+from tests.bench import calls  # noqa: E402
+from tests.bench import report  # noqa: E402
+
+SECTIONS = {'calls': (calls.run, report.calls),
+            'blackhole': (blackhole.run, report.blackhole)}
+
+
+def main() -> int:
+    """Run the sections asked for and print what they found."""
+    parser = argparse.ArgumentParser(prog='tools/bench.sh')
+    parser.add_argument('--json', metavar='FILE',
+                        help='also write all figures to FILE')
+    parser.add_argument('sections', nargs='*', metavar='SECTION',
+                        help=f'of {", ".join(SECTIONS)}; default: all')
+    told = parser.parse_args()
+    unknown = set(told.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f'no section {", ".join(sorted(unknown))}')
+    figures = {}
+    for name in told.sections or SECTIONS:
+        run, show = SECTIONS[name]
+        print(f'== {name}', flush=True)
+        figures[name] = run()
+        print(show(figures[name]), flush=True)
+    if told.json:
+        with open(told.json, 'w', encoding='utf-8') as file:
+            json.dump(figures, file, indent=2)
+            file.write('\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

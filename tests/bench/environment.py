@@ -1,0 +1,160 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A driver on a real Cinder database, without services around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+import contextlib
+import os
+import tempfile
+from typing import Any
+import uuid as uuidlib
+
+from cinder.common import config as _cinder_config  # noqa: F401 (options)
+from cinder import context
+from cinder import coordination
+from cinder.db import migration
+from cinder import objects
+from cinder.volume import configuration
+from cinder.volume import manager
+from oslo_config import cfg
+
+from cinder_lightbits_federation.driver import LightbitsFederationDriver
+from tests.simulator.control import SimCluster
+from tests.simulator.control import Simulator
+
+CONF = cfg.CONF
+BACKEND = 'bench'
+HOST = f'bench@{BACKEND}#federation'
+FEDERATION_ID = str(uuidlib.UUID(int=0xbe7c))
+
+
+def connector(number: int) -> dict[str, Any]:
+    """:returns: connector properties of a numbered host."""
+    return {'nqn': f'nqn.2014-08.org.nvmexpress:uuid:'
+                   f'{uuidlib.UUID(int=number)}',
+            'host': f'compute{number}', 'host_ips': [f'192.0.2.{number}']}
+
+
+class Environment:
+    """Simulated clusters and Cinder's database; makes drivers and records.
+
+    :param folder: for the database, locks and the configuration.
+    """
+
+    def __init__(self, folder: str, simulator: Simulator) -> None:
+        self.folder = folder
+        self.simulator = simulator
+        self.context: Any = None
+        self.arrays: dict[str, SimCluster] = {}
+
+    def prepare(self) -> None:
+        """Make the database."""
+        self._configure('')
+        objects.register_all()
+        migration.db_sync()
+        self.context = context.get_admin_context()
+        coordination.COORDINATOR.start()
+
+    def add_array(self, name: str, **options: Any) -> SimCluster:
+        """Start a simulated cluster."""
+        self.arrays[name] = self.simulator.add_cluster(name, **options)
+        return self.arrays[name]
+
+    @contextlib.contextmanager
+    def driver(self, **backend: Any) -> Iterator[LightbitsFederationDriver]:
+        """A driver in front of all clusters, set up."""
+        made = self.build_driver(**backend)
+        made.do_setup(self.context)
+        try:
+            yield made
+        finally:
+            made.federation.stop()
+
+    def build_driver(self, **backend: Any) -> LightbitsFederationDriver:
+        """A driver in front of all clusters, not set up."""
+        options = {'lightbits_federation_id': FEDERATION_ID, **backend}
+        self._configure(_section(BACKEND, options) + ''.join(
+            _section(f'lightbits_cluster:{name}', {
+                'api_endpoints': array.api_endpoints[0],
+                'cluster_uuid': array.uuid, 'tls_ca_file': array.ca_file,
+                'jwt': array.token()})
+            for name, array in self.arrays.items()))
+        return LightbitsFederationDriver(
+            configuration=configuration.Configuration(
+                manager.volume_backend_opts, config_group=BACKEND), host=HOST)
+
+    def volume(self, size: int = 1) -> Any:
+        """A volume record that is being created."""
+        made = objects.Volume(
+            context=self.context, size=size, host=HOST, status='creating',
+            project_id='bench', user_id='bench', attach_status='detached',
+            availability_zone='nova')
+        made.create()
+        return made
+
+    def snapshot(self, volume: Any) -> Any:
+        """A snapshot record that is being created."""
+        made = objects.Snapshot(
+            context=self.context, volume_id=volume.id, status='creating',
+            project_id='bench', user_id='bench', volume_size=volume.size)
+        made.create()
+        return made
+
+    def attachment(self, volume: Any, properties: Mapping[str, Any]) -> Any:
+        """The record of a connected host."""
+        made = objects.VolumeAttachment(
+            context=self.context, volume_id=volume.id,
+            attach_status='attached', attached_host=properties['host'])
+        made.create()
+        made.connector = dict(properties)
+        made.save()
+        return made
+
+    def _configure(self, text: str) -> None:
+        path = os.path.join(self.folder, 'cinder.conf')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(f'[DEFAULT]\nstate_path = {self.folder}\n'
+                       f'[database]\n'
+                       f'connection = sqlite:///{self.folder}/cinder.db\n'
+                       f'sqlite_synchronous = False\n'
+                       f'[coordination]\n'
+                       f'backend_url = file://{self.folder}/locks\n{text}')
+        CONF([], project='cinder', default_config_files=[path],
+             default_config_dirs=[])
+
+
+def saved(record: Any, update: Mapping[str, Any]) -> Any:
+    """Save a model update as the volume manager does."""
+    record.update(update)
+    record.save()
+    return record
+
+
+def _section(name: str, options: Mapping[str, Any]) -> str:
+    lines = [f'[{name}]'] + [f'{key} = {value}'
+                             for key, value in options.items()]
+    return '\n'.join(lines) + '\n'
+
+
+@contextlib.contextmanager
+def environment() -> Iterator[Environment]:
+    """An environment in a folder of its own, cleaned up afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        simulator = Simulator.start()
+        try:
+            made = Environment(folder, simulator)
+            made.prepare()
+            yield made
+        finally:
+            simulator.stop()

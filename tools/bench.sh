@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+# Measures the driver against simulated clusters and prints tables.
+#
+#   tools/bench.sh                      all sections
+#   tools/bench.sh calls                REST calls and TLS handshakes
+#   tools/bench.sh blackhole            one cluster that swallows everything
+#   tools/bench.sh --json FILE ...      also write the figures to FILE
+
+set -o errexit -o nounset -o pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VENV=${ROOT}/.venv-test
+
+source "${ROOT}/tools/lib/log.sh"
+source "${ROOT}/tools/lib/packages.sh"
+source "${ROOT}/tools/lib/venv.sh"
+
+cd "${ROOT}"
+ensure_venv "$(find_python)" "${VENV}" 'tox>=4.11' 'bindep>=2.11'
+exec "${VENV}/bin/tox" run --quiet -e venv -- python -m tests.bench "$@"
