@@ -27,6 +27,7 @@ import http.client
 from http import HTTPStatus
 import io
 import json
+import os
 import socket
 import ssl
 import threading
@@ -270,8 +271,11 @@ def describe(error: BaseException) -> str:
     if isinstance(error, urllib3_errors.ProtocolError) and len(
             error.args) > 1 and isinstance(error.args[1], BaseException):
         return describe(error.args[1])
-    if isinstance(error, urllib3_errors.NewConnectionError):
-        return str(error.__cause__ or error)
+    if isinstance(error, urllib3_errors.NewConnectionError) and isinstance(
+            error.__cause__, OSError):
+        return describe(error.__cause__)
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno)
     return str(error) or type(error).__name__
 
 

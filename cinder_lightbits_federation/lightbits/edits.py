@@ -25,6 +25,14 @@ from cinder_lightbits_federation import timing
 # A mismatch of the ETag was seen as 400, 412 and 500.
 _LOOK_AGAIN = (errors.Conflict, errors.PreconditionFailed, errors.Ambiguous)
 
+# What a call raises when the deadline ends it.
+_OUT_OF_TIME = (errors.Unreachable, errors.Unavailable,
+                errors.TooManyRequests)
+
+# Share of the time, and seconds at most, kept for the very last look.
+LAST_LOOK = 0.1
+LONGEST_LAST_LOOK = 0.5
+
 
 class Volumes(Protocol):
     """The two calls that an edit needs."""
@@ -60,9 +68,18 @@ class Edit:
 
     def run(self) -> model.Volume:
         """See `volumes.VolumeCalls.update_volume`."""
-        return timing.wait_until(
-            self._step, self._deadline, f'volume {self._uuid} to change',
-            last=self._last_state)
+        what = f'volume {self._uuid} to change'
+        reserve = min(self._deadline.remaining() * LAST_LOOK,
+                      LONGEST_LAST_LOOK)
+        try:
+            return timing.wait_until(
+                self._step, timing.Deadline(self._deadline.at - reserve),
+                what, last=self._last_state)
+        except _OUT_OF_TIME as error:
+            if self._volume is None or not self._deadline.expired():
+                raise
+            raise timing.DeadlineExceeded(
+                what, self._last_state()) from error
 
     def _step(self) -> model.Volume | None:
         """Look and act once; ends with a look after its own write."""
@@ -108,9 +125,9 @@ class Edit:
             raise error
         self._refused = volume.etag
 
-    def _last_state(self) -> str:
+    def _last_state(self) -> str | None:
         volume = self._volume
         if volume is None:
-            return 'nothing'
+            return None
         trouble = '' if self._trouble is None else f', {self._trouble}'
         return f'state {volume.state.value}, ETag {volume.etag}{trouble}'

@@ -156,7 +156,7 @@ class FailedProofTestCase(wire_base.WireTestCase):
         server = self.serve(lambda request: wire.refusal(503, 14),
                             prove=False)
         self.assertRaises(errors.Unreachable,
-                          self.client(server, api_timeout=0.3).version, 'p')
+                          self.client(server, api_timeout=1).version, 'p')
         self.assertGreater(server.proofs, 1)
 
     def test_refused_token_is_renewed_once(self) -> None:
@@ -185,7 +185,7 @@ class FailedProofTestCase(wire_base.WireTestCase):
             lambda request: wire.Answer(raw=wire.info().wire(), drip=0.05),
             prove=False)
         other = self.serve()
-        made = self.client(server, other, connect_timeout=0.3)
+        made = self.client(server, other, connect_timeout=1)
         made.version('p')
         self.assertEqual(1, other.proofs)
         self.assertEqual('timed out', made.endpoints()[0].trouble)
