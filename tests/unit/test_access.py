@@ -126,6 +126,18 @@ class GrantTest(base.BaseTestCase):
             host('compute-1', others=('10.2.0.1',)), [], True)
         for word in ('compute-1', '10.2.0.1', 'lightbits_data_networks'):
             self.assertIn(word, str(error))
+        self.assertNotIn(nqn('compute-1'), str(error))
+
+    def test_a_host_without_a_name_is_told_by_its_nqn(self):
+        nameless = access.HostAccess(nqn('x'), ())
+        error = self.assertRaises(access.NoUsableAddress, access.grant,
+                                  volume(), nameless, [], True)
+        self.assertIn(nqn('x'), str(error))
+        many = access.HostAccess(nqn('x'), tuple(
+            f'192.0.2.{last}' for last in range(1, 18)))
+        error = self.assertRaises(access.AddressLimitExceeded, access.grant,
+                                  volume(), many, [], True)
+        self.assertIn(nqn('x'), str(error))
 
     def test_too_many_addresses_cut_nobody(self):
         many = host('a', *(f'192.0.2.{last}' for last in range(1, 11)))
@@ -136,6 +148,7 @@ class GrantTest(base.BaseTestCase):
         self.assertEqual((17, 16), (error.count, error.limit))
         for word in ('compute-2', '17', '16', 'lightbits_data_networks'):
             self.assertIn(word, str(error))
+        self.assertNotIn(more.nqn, str(error))
         # Sixteen fit.
         fits = dataclasses.replace(more, addresses=more.addresses[:-1])
         self.assertEqual(16, len(access.grant(volume(many), fits, [many],

@@ -80,6 +80,19 @@ class CapacityTest(base.BaseTestCase):
         self.assertIsNone(found.free_physical)
         self.assertIsNone(found.ratio())
 
+    def test_nothing_is_nothing(self):
+        nothing = capacity.from_cluster(
+            model.ClusterStatistics.from_json({}))
+        self.assertEqual((0, 0, 0), (
+            nothing.provisioned, nothing.effective, nothing.free_physical))
+        self.assertEqual(float('inf'), nothing.ratio())
+        tiny = capacity.from_nodes([sized(effective=1, free=0, logical=0)])
+        self.assertEqual((0, 1, 0), (
+            tiny.provisioned, tiny.effective, tiny.free_physical))
+        self.assertEqual(0, tiny.ratio())
+        self.assertEqual(
+            0, capacity.from_volumes([volume(0, 3)]).provisioned)
+
     def test_no_active_node_is_an_empty_cluster(self):
         for nodes in ([], [sized(state='Inactive')]):
             found = capacity.from_nodes(nodes)

@@ -161,6 +161,12 @@ class MalformedTest(base.BaseTestCase):
                       'nqn.2016-01.com.example:' + 'a' * 200):
             self._refused('subsysnqn', STOCK | {'subsysnqn': value})
 
+    def test_the_longest_nqn(self):
+        longest = 'nqn.2016-01.com.example:'.ljust(223, 'a')
+        conn_props.ConnectionProperties.from_dict(
+            STOCK | {'subsysnqn': longest})
+        self._refused('subsysnqn', STOCK | {'subsysnqn': longest + 'a'})
+
     def test_bad_nodes(self):
         for key, value in (
                 ('target_portal', '192.0.2.11 -s 1'),
@@ -190,6 +196,8 @@ class MalformedTest(base.BaseTestCase):
                 ('nvme_endpoints', {'nvme_endpoints': ['192.0.2.1']}),
                 ('nvme_endpoints', {'nvme_endpoints': ['2001:db8::1:44']}),
                 ('nvme_endpoints', {'nvme_endpoints': ['[192.0.2.1]:44']}),
+                ('nvme_endpoints', {'nvme_endpoints': ['[2001:db8::1:1']}),
+                ('nvme_endpoints', {'nvme_endpoints': ['2001:db8::1]:1']}),
                 ('nvme_endpoints', {'nvme_endpoints': ['192.0.2.1:0']})):
             self._refused(key, STOCK | {'lightbits': value})
 

@@ -260,6 +260,32 @@ class WeightTest(base.BaseTestCase):
                             view('west', capacity=known(150))],
                 seed=seed)))
 
+    def test_of_unknown_capacity_near_ties_are_shuffled_too(self):
+        views = [view(name, capacity=None, reserved=load * GIB)
+                 for name, load in (('east', 100), ('west', 1000),
+                                    ('north', 1001), ('south', 1010))]
+        orders = {tuple(names(choose(request(), views, seed=seed)))
+                  for seed in range(50)}
+        self.assertEqual({('east', 'west', 'north', 'south'),
+                          ('east', 'north', 'west', 'south')}, orders)
+
+    def test_load_is_all_that_is_promised(self):
+        self.assertEqual(0, view('east', capacity=None).load)
+        self.assertEqual(7, view('east', capacity=None, reserved=7).load)
+        east = view('east', capacity=room(400), reserved=100 * GIB)
+        self.assertEqual(500 * GIB, east.load)
+        self.assertEqual(0.5, east.ratio())
+        self.assertEqual(0.75, east.ratio(250 * GIB))
+
+    def test_of_two_one_can_have_had_its_share(self):
+        policy = placement.PlacementPolicy(max_create_share=0.5,
+                                           share_window_min=10)
+        decision = choose(request(), [
+            view('east', recent_creates=8),
+            view('west', recent_creates=2, capacity=room(500))], policy)
+        self.assertEqual(['west', 'east'], names(decision))
+        self.assertEqual('had its share', decision.ranked[1].note)
+
     def test_a_cluster_that_had_its_share_waits(self):
         policy = placement.PlacementPolicy(max_create_share=0.5,
                                            share_window_min=10)
@@ -318,6 +344,7 @@ class DecisionTest(base.BaseTestCase):
             view('west', connection=Connection.DISCONNECTED)])
         self.assertIsNone(decision.best)
         self.assertEqual(250 * GIB, decision.largest)
+        self.assertEqual(0, choose(request(), []).largest)
 
     def test_stale_leaders(self):
         views = [view('east', capacity=room(100), observed_age=0.5),
