@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections.abc
 import json
 import logging
@@ -45,6 +44,8 @@ ROUTER = calls.Router(
 )
 
 UNKNOWN_ROUTE = 'unknown'
+
+Action = collections.abc.Callable[[], None]
 
 _NO_FIELDS = validate.Fields({})
 _OF_PROJECT = (auth.Access.PROJECT_READ, auth.Access.PROJECT_WRITE)
@@ -201,15 +202,15 @@ class NodeApi:
         fault_set: faults.FaultSet,
         counts: counters.Counters,
         journal: counters.Journal,
-        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._cluster = cluster
         self._node = node
         self._faults = fault_set
         self._counts = counts
         self._journal = journal
-        self._loop = loop
         self.connections: set[http.Connection] = set()
+        # Requests never to be answered, in flight while the client waits.
+        self._hanging: dict[http.Connection, Action] = {}
 
     def connected(self, connection: http.Connection) -> None:
         """Count a connection; freeze it if the node is a black hole."""
@@ -219,8 +220,11 @@ class NodeApi:
             connection.freeze()
 
     def disconnected(self, connection: http.Connection) -> None:
-        """Forget a connection."""
+        """Forget a connection and what hangs on it."""
         self.connections.discard(connection)
+        over = self._hanging.pop(connection, None)
+        if over is not None:
+            over()
 
     def secured(self, *, resumed: bool) -> None:
         """Count a TLS handshake."""
@@ -245,9 +249,7 @@ class NodeApi:
             lambda: self._perform(connection, request, name, plan, handle),
         )
 
-    def _later(
-        self, delay: float, action: collections.abc.Callable[[], None]
-    ) -> None:
+    def _later(self, delay: float, action: Action) -> None:
         if delay:
             self._cluster.timeline.after(delay, action)
         else:
@@ -266,11 +268,17 @@ class NodeApi:
         if plan.applied and not abandoned:
             response = self._guarded(handle)
 
-        def end() -> None:
-            sent = self._end(connection, plan.ending, response)
-            status = sent.status if sent is not None else 0
+        def over(status: int = 0) -> None:
             self._counts.end(name, status)
             self._note(request, name, status)
+
+        def end() -> None:
+            hangs = plan.ending and plan.ending.kind is faults.Kind.BLACKHOLE
+            if hangs and not connection.closed:
+                self._hanging[connection] = over
+                return
+            sent = self._end(connection, plan.ending, response)
+            over(sent.status if sent is not None else 0)
 
         self._later(plan.late_delay, end)
 
@@ -299,8 +307,6 @@ class NodeApi:
             return None
         if kind is faults.Kind.RESET:
             connection.reset()
-            return None
-        if kind is faults.Kind.BLACKHOLE:
             return None
         if fault is not None and kind is faults.Kind.STATUS:
             response = fault_response(fault)

@@ -19,10 +19,10 @@ import enum
 import typing
 
 from cryptography import exceptions
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
 
 from tests.simulator import errors
 from tests.simulator import model

@@ -68,6 +68,7 @@ class Counters:
     tls_resumed: int
     in_flight: int
     in_flight_max: int
+    open_connections: int
 
 
 class Control:

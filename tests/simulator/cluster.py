@@ -83,6 +83,8 @@ class Cluster:
         self.plane = plane
         self.rng = rng
         self.rate = Rate(self)
+        self.halted = False
+        self._parked: list[collections.abc.Callable[[], None]] = []
         self.timeline = timeline.Timeline(loop)
         self.clock_skew = 0.0
         self.etag = options.switches.first_etag
@@ -183,6 +185,7 @@ class Cluster:
         self.etag += 1
         if wipe:
             self.timeline.close()
+            self._parked.clear()
             self._delete_data()
             self._reset()
 
@@ -225,6 +228,9 @@ class Cluster:
             return
 
         def arrive() -> None:
+            if self.halted:
+                self._parked.append(arrive)
+                return
             item.remember()
             finish()
 
@@ -273,6 +279,25 @@ class Cluster:
             f'{item.uuid} is in state {item.state}, try again',
         )
 
+    def halt(self) -> None:
+        """Stop all nodes; what is under way waits for :meth:`resume`."""
+        self.halted = True
+        for node in self.nodes:
+            self.stop_node(node.index)
+
+    def resume(self) -> None:
+        """Start all nodes; when they are active all else goes on."""
+        for node in self.nodes:
+            self.start_node(node.index)
+
+    def _unpark(self) -> None:
+        if not self.halted or not all(node.active for node in self.nodes):
+            return
+        self.halted = False
+        parked, self._parked = self._parked, []
+        for action in parked:
+            action()
+
     def stop_node(self, index: int) -> None:
         """Stop the data role of a node; its API goes on."""
         node = self.nodes[index]
@@ -291,6 +316,7 @@ class Cluster:
             if node.state is model.NodeState.ACTIVATING:
                 node.state = model.NodeState.ACTIVE
                 node.etag += 1
+                self._unpark()
 
         delay = self.delays.draw('node_start', self.rng)
         if delay:

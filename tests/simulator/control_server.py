@@ -181,9 +181,7 @@ async def set_clock(command: Command) -> object:
 
 async def add_fault(command: Command) -> object:
     """Add a fault."""
-    fault = command.target.faults.add(command.body)
-    await command.target.refresh()
-    return fault.as_json()
+    return (await command.target.add_fault(command.body)).as_json()
 
 
 async def list_faults(command: Command) -> object:
@@ -205,7 +203,11 @@ async def clear_fault(command: Command) -> object:
 
 async def get_counters(command: Command) -> object:
     """Tell the counts."""
-    return command.target.counters.as_json()
+    target = command.target
+    return {
+        **target.counters.as_json(),
+        'open_connections': target.open_connections,
+    }
 
 
 async def reset_counters(command: Command) -> object:

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections.abc
 import os
 import typing
 
@@ -65,7 +66,6 @@ class Deployment:
                 self.faults,
                 self.counters,
                 self.journal,
-                loop,
             )
             for node in cluster.nodes
         ]
@@ -121,15 +121,13 @@ class Deployment:
         if uuid is not None:
             self.cluster.become(uuid, wipe=wipe)
         self._up = True
-        for node in self.cluster.nodes:
-            self.cluster.start_node(node.index)
+        self.cluster.resume()
         await self.refresh()
 
     async def stop(self) -> None:
         """Take all of the cluster down."""
         self._up = False
-        for node in self.cluster.nodes:
-            self.cluster.stop_node(node.index)
+        self.cluster.halt()
         await self.refresh()
 
     async def set_api(self, node: int, *, alive: bool) -> None:
@@ -139,6 +137,20 @@ class Deployment:
         else:
             self._dead_apis.add(node)
         await self.refresh()
+
+    async def add_fault(
+        self, values: collections.abc.Mapping[str, typing.Any]
+    ) -> faults.Fault:
+        """Add a fault of the control API.
+
+        :raises ControlError: naming the field at fault.
+        """
+        fault = faults.parse(values)
+        if fault.node is not None:
+            self.node(str(fault.node))
+        self.faults.add(fault)
+        await self.refresh()
+        return fault
 
     async def refresh(self) -> None:
         """Let the endpoints show the faults and states of the moment."""
@@ -188,6 +200,11 @@ class Deployment:
     def _drop_connections(self, index: int) -> None:
         for connection in list(self._apis[index].connections):
             connection.drop()
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections clients have to its nodes."""
+        return sum(len(item.connections) for item in self._apis)
 
     async def close(self) -> None:
         """End the cluster and remove its files and data."""

@@ -21,6 +21,7 @@ import fnmatch
 import typing
 
 from tests.simulator import errors
+from tests.simulator import model
 
 ANY = '*'
 
@@ -76,6 +77,12 @@ _PARAMETERS: dict[Kind, dict[str, typing.Any]] = {
 
 DAMAGE = ('truncated', 'short', 'html', 'empty', 'not_object')
 
+_RANGES: dict[str, tuple[float, float]] = {
+    'status': (200, 599),
+    'code': (0, 16),
+    'seconds': (0.0, 3600.0),
+    'versions': (1, model.HISTORY),
+}
 _WORDS = {'mode': DAMAGE, 'abandoned': ('discard', 'apply')}
 
 
@@ -90,7 +97,6 @@ class Fault:
     :param after: hits it lets pass first.
     """
 
-    id: str
     kind: Kind
     route: str = ANY
     method: str | None = None
@@ -99,6 +105,7 @@ class Fault:
     after: int = 0
     params: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     hits: int = 0
+    id: str = ''
 
     @property
     def of_connections(self) -> bool:
@@ -133,9 +140,7 @@ class Fault:
         return dataclasses.asdict(self)
 
 
-def parse(
-    fault_id: str, values: collections.abc.Mapping[str, typing.Any]
-) -> Fault:
+def parse(values: collections.abc.Mapping[str, typing.Any]) -> Fault:
     """Parse a fault of the control API.
 
     :raises ControlError: naming the field at fault.
@@ -143,7 +148,6 @@ def parse(
     rest = dict(values)
     kind = _kind(rest.pop('kind', None))
     fault = Fault(
-        id=fault_id,
         kind=kind,
         route=str(rest.pop('route', ANY)),
         method=_method(rest.pop('method', None)),
@@ -205,6 +209,11 @@ def _parameter(
             f'fault {kind}: parameter {name}: {value!r} is not a '
             f'{type(default).__name__}'
         )
+    if name in _RANGES and not _RANGES[name][0] <= value <= _RANGES[name][1]:
+        raise errors.ControlError(
+            f'fault {kind}: parameter {name}: {value!r} is not '
+            f'{_RANGES[name][0]} to {_RANGES[name][1]}'
+        )
     if name in _WORDS and value not in _WORDS[name]:
         raise errors.ControlError(
             f'fault {kind}: parameter {name}: {value!r} is not one of '
@@ -257,15 +266,11 @@ class FaultSet:
         self.faults: list[Fault] = []
         self._made = 0
 
-    def add(self, values: collections.abc.Mapping[str, typing.Any]) -> Fault:
-        """Add a fault of the control API.
-
-        :raises ControlError: naming the field at fault.
-        """
+    def add(self, fault: Fault) -> None:
+        """Add a fault and give it an id."""
         self._made += 1
-        fault = parse(f'fault-{self._made}', values)
+        fault.id = f'fault-{self._made}'
         self.faults.append(fault)
-        return fault
 
     def remove(self, fault_id: str) -> None:
         """Clear one fault.

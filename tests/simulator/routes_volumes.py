@@ -25,6 +25,7 @@ from tests.simulator import lookup
 from tests.simulator import model
 from tests.simulator import render
 from tests.simulator import requests
+from tests.simulator import rollback
 from tests.simulator import validate
 from tests.simulator import volumes
 
@@ -118,7 +119,7 @@ def _rollback(call: calls.Call) -> calls.Json:
         validate.uuid(source) if source else '',
         source_name,
     )
-    volumes.rollback(call.cluster, volume, snapshot, call.if_match)
+    rollback.start(call.cluster, volume, snapshot, call.if_match)
     return {}
 
 

@@ -14,17 +14,13 @@
 
 from __future__ import annotations
 
-import collections.abc
-import typing
-
 from tests.simulator import cluster as clusters
+from tests.simulator import conditions
 from tests.simulator import errors
 from tests.simulator import lookup
 from tests.simulator import model
 from tests.simulator import placement
 from tests.simulator import requests
-
-StateCheck = collections.abc.Callable[[clusters.Cluster, typing.Any], None]
 
 
 def create(
@@ -47,7 +43,10 @@ def create(
         request.source_name,
     )
     lookup.check_name_free(cluster, cluster.snapshots, project, request.name)
-    deleting = bool(cluster.snapshots.named(project, request.name))
+    deleting = any(
+        item.state is model.State.DELETING
+        for item in cluster.snapshots.named(project, request.name)
+    )
     if deleting and cluster.switches.snapshot_of_deleting_name == '409':
         raise errors.exists(f'snapshot {request.name!r} is being deleted')
     if volume.state not in (model.State.AVAILABLE, model.State.MIGRATING):
@@ -128,24 +127,6 @@ def _expire(cluster: clusters.Cluster, snapshot: model.Snapshot) -> None:
         _begin_delete(cluster, snapshot)
 
 
-def repeated_delete(cluster: clusters.Cluster, item: model.Resource) -> bool:
-    """Whether to accept the delete of an object in Deleting.
-
-    :returns: False if the object is not in Deleting.
-    :raises ApiError: 400 or 412 by the switch.
-    """
-    if item.state is not model.State.DELETING:
-        return False
-    status = cluster.switches.delete_twice
-    if status == 200:
-        return True
-    raise errors.ApiError(
-        errors.Code.FAILED_PRECONDITION,
-        f'there is another ongoing task for resource {item.uuid}',
-        status,
-    )
-
-
 def delete(
     cluster: clusters.Cluster, snapshot: model.Snapshot, if_match: str | None
 ) -> None:
@@ -153,12 +134,9 @@ def delete(
 
     :raises ApiError: 400 (state), 412 and its like, 503 (busy).
     """
-    if repeated_delete(cluster, snapshot):
+    if conditions.repeated_delete(cluster, snapshot):
         return
-    if cluster.switches.etag_before_state:
-        cluster.check_etag(snapshot, if_match)
-    _check_deletable(cluster, snapshot)
-    cluster.check_etag(snapshot, if_match)
+    conditions.check(cluster, snapshot, if_match, _check_deletable)
     _begin_delete(cluster, snapshot)
 
 

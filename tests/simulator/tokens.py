@@ -21,10 +21,10 @@ import time
 import typing
 import uuid as uuidlib
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
 
 # Of the tokens an installation leaves behind.
 YEAR = 365 * 24 * 3600

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from tests.simulator import cluster as clusters
+from tests.simulator import conditions
 from tests.simulator import errors
 from tests.simulator import hosts
 from tests.simulator import lookup
@@ -221,7 +222,7 @@ def update(
             cluster, volume.project, request.policy_uuid, request.policy_name
         ).uuid
     _check_change(cluster, volume, request)
-    _check_order(cluster, volume, if_match, _check_updatable)
+    conditions.check(cluster, volume, if_match, _check_updatable)
     if request.new_name and request.new_name != volume.name:
         lookup.check_name_free(
             cluster, cluster.volumes, volume.project, request.new_name
@@ -267,21 +268,6 @@ def _check_updatable(cluster: clusters.Cluster, volume: model.Volume) -> None:
         raise cluster.busy(volume)
 
 
-def _check_order(
-    cluster: clusters.Cluster,
-    volume: model.Volume,
-    if_match: str | None,
-    check: snapshots.StateCheck,
-) -> None:
-    """Check state and ETag in the order of the switch."""
-    if cluster.switches.etag_before_state:
-        cluster.check_etag(volume, if_match)
-        check(cluster, volume)
-    else:
-        check(cluster, volume)
-        cluster.check_etag(volume, if_match)
-
-
 def _apply(
     cluster: clusters.Cluster,
     volume: model.Volume,
@@ -321,9 +307,9 @@ def delete(
 
     :raises ApiError: 400 (state), 412 and its like, 503 (busy).
     """
-    if snapshots.repeated_delete(cluster, volume):
+    if conditions.repeated_delete(cluster, volume):
         return
-    _check_order(cluster, volume, if_match, _check_deletable)
+    conditions.check(cluster, volume, if_match, _check_deletable)
     volume.remember()
     volume.state = model.State.DELETING
     volume.etag += 1
@@ -350,60 +336,3 @@ def _finish_delete(cluster: clusters.Cluster, volume: model.Volume) -> None:
     if volume.source_uuid:
         snapshots.forget_clone(cluster, volume)
     cluster.drained(volume.project)
-
-
-def rollback(
-    cluster: clusters.Cluster,
-    volume: model.Volume,
-    snapshot: model.Snapshot,
-    if_match: str | None,
-) -> None:
-    """Accept a return to a snapshot, whose size the volume takes.
-
-    :raises ApiError: 400, 412 and its like, 503 (busy).
-    """
-    if not cluster.switches.rollback_checks_etag:
-        if_match = None
-    foreign = snapshot.source_uuid != volume.uuid
-    if foreign and cluster.switches.rollback_foreign == '400':
-        raise errors.invalid(
-            f'snapshot {snapshot.uuid} is not of volume {volume.uuid}'
-        )
-    if snapshot.state is not model.State.AVAILABLE:
-        raise cluster.refuse_state(
-            f'snapshot {snapshot.uuid} is in state {snapshot.state}'
-        )
-    _check_order(cluster, volume, if_match, _check_rollback)
-    volume.remember()
-    volume.state = model.State.ROLLBACK
-    volume.etag += 1
-    cluster.settle(
-        'rollback',
-        volume,
-        lambda: _finish_rollback(cluster, volume, snapshot),
-    )
-
-
-def _check_rollback(cluster: clusters.Cluster, volume: model.Volume) -> None:
-    if volume.state is model.State.FAILED:
-        raise cluster.refuse_state(f'volume {volume.uuid} is Failed')
-    if volume.state is not model.State.AVAILABLE:
-        raise cluster.busy(volume)
-
-
-def _finish_rollback(
-    cluster: clusters.Cluster,
-    volume: model.Volume,
-    snapshot: model.Snapshot,
-) -> None:
-    if snapshot.uuid in cluster.snapshots.by_uuid and volume.top:
-        cluster.usage.share(snapshot.layers)
-        cluster.usage.release((*volume.layers, volume.top))
-        volume.layers = snapshot.layers
-        volume.top = cluster.usage.new_layer(volume.nodes, volume.compression)
-        cluster.usage.resize(volume.nodes, snapshot.size - volume.size)
-        volume.size = snapshot.size
-        cluster.plane.rollback(volume.uuid, snapshot.uuid)
-        if not cluster.switches.rollback_keeps_newer:
-            snapshots.remove_newer(cluster, volume, snapshot)
-    cluster.arrive(volume, model.State.AVAILABLE)
