@@ -124,12 +124,16 @@ class Cloud:
         path = self.layout.log
         return path.read_text(errors='replace') if path.exists() else ''
 
-    def wait_for_log(self, pattern: str, timeout: float = 30.0) -> str:
-        """Return the first log line that `pattern` is found in."""
+    def wait_for_log(self, pattern: str, since: int = 0,
+                     timeout: float = 30.0) -> str:
+        """Return the first log line that `pattern` is found in.
+
+        :param since: number of characters of the log to leave out.
+        """
         expression = re.compile(f'.*(?:{pattern}).*')
 
         def look() -> str | None:
-            found = expression.search(self.log())
+            found = expression.search(self.log(), since)
             return found.group(0) if found else None
 
         return waiting.wait_for(look, f'a log line with {pattern!r}', timeout)

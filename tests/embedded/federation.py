@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 import dataclasses
 import pathlib
+from typing import Any
 
 from tests.embedded import arrays
 from tests.simulator import control
@@ -106,23 +107,26 @@ def seed_foreign(cluster: control.SimCluster, count: int = 2) -> None:
     One volume bears no label and a name as Cinder gives them: a volume of
     another cloud that is too old for labels.
     """
-    token = cluster.token(scope='system')
-    base = '/api/v2/projects/default'
     for number in range(count):
         labels = [{'key': 'owner', 'value': FOREIGN_OWNER}]
         name = f'pvc-{cluster.name}-{number}'
         if number == 0:
             labels = []
             name = f'volume-00000000-0000-4000-8000-{number:012d}'
-        made = cluster.request(
-            'POST', f'{base}/volumes', token=token, json={
-                'name': name, 'size': '1073741824', 'replicaCount': 1,
-                'acl': {'values': [arrays.NOBODY]}, 'labels': labels})
-        made.raise_for_status()
-    cluster.request(
-        'POST', f'{base}/snapshots', token=token, json={
-            'name': f'backup-{cluster.name}',
-            'sourceVolumeUUID': made.json()['UUID']}).raise_for_status()
+        made = _make(cluster, 'volumes', {
+            'name': name, 'size': '1073741824', 'replicaCount': 1,
+            'acl': {'values': [arrays.NOBODY]}, 'labels': labels})
+    _make(cluster, 'snapshots', {'name': f'backup-{cluster.name}',
+                                 'sourceVolumeUUID': made['UUID']})
+
+
+def _make(cluster: control.SimCluster, kind: str,
+          body: Mapping[str, Any]) -> dict[str, Any]:
+    reply = cluster.request('POST', f'/api/v2/projects/default/{kind}', body)
+    if reply.status != 200:
+        raise AssertionError(f'{kind}: {reply.status} {reply.body!r}')
+    made: dict[str, Any] = reply.json()
+    return made
 
 
 def secrets(folder: pathlib.Path,

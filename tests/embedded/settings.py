@@ -24,7 +24,8 @@ _AUTH_FACTORY = 'keystonemiddleware.auth_token:filter_factory'
 _TOKEN_FACTORY = 'tests.embedded.tokens:filter_factory'
 
 # Everything a deployment would have around Cinder is replaced by something
-# that needs no daemon; intervals are short so that tests need not wait.
+# that needs no daemon; intervals are short so that tests need not wait. The
+# volume services are up before the scheduler starts to wait for them.
 _BASE = """\
 [DEFAULT]
 host = embedded
@@ -43,7 +44,7 @@ report_interval = 3
 periodic_interval = 1
 periodic_fuzzy_delay = 0
 backend_stats_polling_interval = 3
-scheduler_driver_init_wait_time = 10
+scheduler_driver_init_wait_time = 1
 rpc_response_timeout = 60
 
 [database]

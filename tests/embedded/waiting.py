@@ -20,7 +20,7 @@ from typing import TypeVar
 
 T = TypeVar('T')
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.1
 
 
 class WaitedTooLong(AssertionError):

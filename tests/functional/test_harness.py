@@ -105,9 +105,7 @@ class EnvironmentTest(Base):
 
     def test_without_volume_service(self) -> None:
         """Services can run alone; nobody takes the volume here."""
-        service = self.start(
-            '[DEFAULT]\nscheduler_driver_init_wait_time = 1\n',
-            services='api,scheduler')
+        service = self.start(services='api,scheduler')
         sdk = service.sdk()
         made = sdk.create_volume(size=1)
         waiting.wait_for(lambda: sdk.get_volume(made.id).status == 'error',

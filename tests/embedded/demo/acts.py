@@ -83,10 +83,11 @@ def create_types(show: Show) -> str:
     show.operator.run_all([
         ('volume', 'type', 'create', PLAIN),
         ('volume', 'type', 'create',
-         '--property', 'lightos:num_replicas=2',
-         '--property', 'compression=<is> True', GOLD),
+         '--property', 'lightos:num_replicas=2', GOLD),
         ('volume', 'type', 'create',
          '--property', f'lightos:cluster={PIN}', PINNED)])
+    show.operator.run('volume', 'type', 'set',
+                      '--property', 'compression=<is> True', GOLD)
     types = {item['Name']: item['Properties'] for item in
              show.operator.read('volume', 'type', 'list', '--long')}
     console.expect(types[PINNED] == {'lightos:cluster': PIN}, str(types))
@@ -118,7 +119,8 @@ def show_places(show: Show, found: list[places.Place]) -> None:
     """Print the table of where volumes live, and why."""
     log = show.on.cloud.log()
     show.out.table(
-        ['volume', 'cluster', 'GiB', 'replicas', 'compressed', 'why'],
+        ['volume', 'cluster', 'GiB', 'replicas', 'compressed',
+         'why (share of the cluster promised by then)'],
         [[item.name, item.cluster, item.size_gib,
           item.volume['replicaCount'], item.volume['compression'],
           places.reason(log, item.record)] for item in found])
@@ -126,10 +128,11 @@ def show_places(show: Show, found: list[places.Place]) -> None:
 
 def change_volumes(show: Show) -> str:
     """Extend, snapshot, volume from snapshot, clone."""
-    run = show.operator.run
-    run('volume', 'set', '--size', str(_GROWN_GIB), 'app-1')
-    run('volume', 'snapshot', 'create', '--volume', 'db-1', 'db-1-monday')
+    show.operator.run_all([
+        ('volume', 'set', '--size', str(_GROWN_GIB), 'app-1'),
+        ('volume', 'snapshot', 'create', '--volume', 'db-1', 'db-1-monday')])
     show.operator.settled('app-1', frozenset({'available'}))
+    show.operator.snapshot_taken('db-1-monday')
     show.operator.create_volumes([
         ('db-1-copy', ('--snapshot', 'db-1-monday')),
         ('web-1-clone', ('--source', 'web-1'))])

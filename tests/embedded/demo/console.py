@@ -64,6 +64,14 @@ class Console:
         """Print a command that was run, as one would type it."""
         self._line(f'  $ {shlex.join(words)}   ({seconds:.1f} s)')
 
+    def batch(self, commands: Sequence[Sequence[str]],
+              seconds: float) -> None:
+        """Print commands that one process read from its standard input."""
+        self._line('  $ openstack <<END')
+        for words in commands:
+            self._line(f'  {shlex.join(words)}')
+        self._line(f'  END   ({seconds:.1f} s)')
+
     def ok(self, text: str) -> None:
         """Print something that was checked and is right."""
         self._line(f'  ok: {text}')

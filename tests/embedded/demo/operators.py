@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import concurrent.futures
 import time
 from typing import Any
 
@@ -23,14 +22,11 @@ from tests.embedded import cli
 from tests.embedded.demo import console
 from tests.embedded import waiting
 
-# Each command is a process that mostly loads Python code; more at a time
-# than there are processors gain nothing.
-_AT_ONCE = 4
 _DONE = frozenset({'available', 'in-use'})
 
 
 class Operator:
-    """Runs commands one by one or several at a time."""
+    """Runs commands, each or several in a process."""
 
     def __init__(self, client: cli.OpenStackClient, sdk: Any,
                  out: console.Console) -> None:
@@ -63,14 +59,15 @@ class Operator:
                               time.monotonic() - begin)
 
     def run_all(self, commands: Sequence[Sequence[str]]) -> None:
-        """Run commands side by side.
+        """Run commands in one process.
 
-        :raises CommandFailed: of the first one that failed.
+        :raises CommandFailed: one of them failed.
         """
-        with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-            jobs = [pool.submit(self.run, *words) for words in commands]
-        for job in jobs:
-            job.result()
+        begin = time.monotonic()
+        try:
+            self._client.batch(commands)
+        finally:
+            self._out.batch(commands, time.monotonic() - begin)
 
     def create_volumes(self, wanted: Sequence[tuple[str, Sequence[str]]]
                        ) -> None:
@@ -102,6 +99,13 @@ class Operator:
         waiting.wait_for(
             lambda: self._sdk.find_volume(name, ignore_missing=True) is None,
             f'{name} to be gone')
+
+    def snapshot_taken(self, name: str) -> None:
+        """Wait until a snapshot can be used."""
+        waiting.wait_for(
+            lambda: self._sdk.find_snapshot(
+                name, ignore_missing=False).status == 'available',
+            f'{name} to be available')
 
     def snapshot_gone(self, name: str) -> None:
         """Wait until a snapshot does not exist any more."""

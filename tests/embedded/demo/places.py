@@ -16,11 +16,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import textwrap
 from typing import Any
 
 from cinder_lightbits_federation import location
 from tests.embedded.demo import stage
 from tests.embedded import records
+
+# Characters of the column that says why.
+_WIDTH = 90
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,8 +64,17 @@ def place(on: stage.Stage, name: str, volume_id: str) -> Place:
 
 
 def reason(log: str, record: records.Volume) -> str:
-    """Return what the service logged about placing a volume."""
-    pattern = re.compile(
-        rf'placement [^\n]*{re.escape(record.name_id)}[^\n]*')
-    found = pattern.search(log)
-    return found.group(0) if found else ''
+    """Return what the service logged about placing a volume, in short."""
+    lines = re.findall(
+        rf'placement volume={re.escape(record.name_id)} [^\n]*', log)
+    if not lines:
+        return 'not logged'
+    text = lines[-1].partition(' ratio=')[2]
+    chosen, _candidates, rest = text.partition(' candidates=')
+    candidates, _rejected, rejected = rest.partition(' rejected=')
+    words = [chosen]
+    if candidates != '-':
+        words.append(f'before {candidates}')
+    if rejected != '-':
+        words.append(f'not {rejected}')
+    return textwrap.shorten('; '.join(words), _WIDTH, placeholder=' ...')
