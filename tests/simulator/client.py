@@ -194,7 +194,7 @@ class SimCluster:
         if json is not None:
             body = jsonlib.dumps(json)
             sent['Content-Type'] = 'application/json'
-        with self._connect(node, timeout) as sock:
+        with self.connect(node, timeout) as sock:
             connection = http.client.HTTPConnection('api.service')
             connection.sock = sock
             connection.request(method, path, body, sent)
@@ -205,7 +205,12 @@ class SimCluster:
                 response.read(),
             )
 
-    def _connect(self, node: int, timeout: float) -> ssl.SSLSocket:
+    def connect(self, node: int = 0, timeout: float = 30) -> ssl.SSLSocket:
+        """Return a TLS connection verified with the CA.
+
+        :param timeout: seconds for each step on the socket.
+        :raises OSError: the connection fails.
+        """
         context = ssl.create_default_context(cafile=self.ca_file)
         host, _, port = self.api_endpoints[node].rpartition(':')
         raw = socket.create_connection((host.strip('[]'), int(port)), timeout)

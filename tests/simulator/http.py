@@ -137,6 +137,7 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._length = 0
         self._url = b''
+        self._held: list[bytes] = []
         self.frozen = False
         self.closed = False
 
@@ -156,6 +157,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came over the wire."""
         if self.closed:
+            return
+        if self.frozen:
+            # A new connection is read once before it can be paused.
+            self._held.append(data)
+            self._transport.pause_reading()
             return
         try:
             if self._tls is None:
@@ -300,6 +306,9 @@ class Connection(asyncio.Protocol):
         if self.frozen and not self.closed:
             self.frozen = False
             self._transport.resume_reading()
+            held, self._held = self._held, []
+            for data in held:
+                self.data_received(data)
 
 
 class _Tls:
