@@ -135,16 +135,6 @@ def attempt_of(labels: Mapping[str, str]) -> str | None:
     return labels.get(LABEL_ATTEMPT) or None
 
 
-def made_by(labels: Mapping[str, str], owner: Owner, name_id: str,
-            attempt: str) -> bool:
-    """Whether this very attempt made the object.
-
-    Only then may an attempt's own clean-up delete it.
-    """
-    return (claim_of(labels, owner, name_id) is Claim.OURS
-            and attempt_of(labels) == attempt)
-
-
 def describe(owner: Owner, name_id: str, attempt: str) -> str:
     """The same facts as `labels_for`, for a snapshot's description.
 

@@ -36,8 +36,7 @@ from cinder_lightbits_federation.views import Connection
 
 __all__ = ('AdminState', 'Candidate', 'ClusterView', 'Connection',
            'Decision', 'PlacementPolicy', 'PlacementRequest', 'PoolFigures',
-           'Rejection', 'choose', 'largest_volume', 'pool_figures',
-           'stale_leaders')
+           'Rejection', 'choose', 'largest_volume', 'pool_figures')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,11 +127,6 @@ class Decision:
     ranked: tuple[Candidate, ...]
     rejected: tuple[Rejection, ...]
     largest: int = 0
-
-    @property
-    def best(self) -> Candidate | None:
-        """The cluster to use, None when there is none."""
-        return self.ranked[0] if self.ranked else None
 
     def explain(self) -> str:
         """:returns: one line for the log: what was chosen, and why."""
@@ -370,7 +364,8 @@ def choose(request: PlacementRequest, views: Sequence[ClusterView],
     had their share of recent creates, that are being upgraded, and whose
     capacity is not known (the one with the least on it first).
 
-    :param views: all clusters, each UUID once, in any order.
+    :param views: all clusters, in any order, each UUID once; those that were
+        never reached may share an empty one.
     :param rng: breaks near-ties; one number is drawn per cluster.
     """
     draw = {view.uuid: rng.random()
@@ -386,18 +381,3 @@ def choose(request: PlacementRequest, views: Sequence[ClusterView],
         rejected=tuple(rejected),
         largest=max((room.largest_on(view, request.replicas, policy)
                      for view in fit), default=0))
-
-
-def stale_leaders(decision: Decision, views: Iterable[ClusterView],
-                  max_age: float, count: int = 2) -> tuple[str, ...]:
-    """Which statistics to read again before trusting a decision.
-
-    :param max_age: seconds that statistics are good for.
-    :param count: how many of the leading candidates matter.
-    :returns: UUIDs of those whose statistics are older or were never read.
-    """
-    ages = {view.uuid: view.observed_age for view in views}
-    leading = (one.uuid for one in decision.ranked[:count])
-    return tuple(
-        uuid for uuid in leading
-        if (age := ages.get(uuid)) is None or age > max_age)

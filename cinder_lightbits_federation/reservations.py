@@ -31,6 +31,7 @@ class Reservation:
 
     :param size: bytes, replicas counted.
     :param committed_at: when the object was known to exist, None before.
+    :param released: whether it was given back; it counts no more then.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Reservation:
     size: int
     made_at: float
     committed_at: float | None = None
+    released: bool = False
 
     def hidden_from(self, observed_at: float | None) -> bool:
         """Whether statistics taken at `observed_at` may miss the object."""
@@ -79,10 +81,16 @@ class Reservations:
             return made
 
     def release(self, reservation: Reservation) -> None:
-        """Forget a create that left nothing; twice is no error."""
+        """Give back the bytes of a create that left nothing.
+
+        Final: a later `commit` changes nothing. Twice is no error.
+        """
         with self._lock:
-            self._held.get(reservation.cluster_uuid, {}).pop(
-                reservation.number, None)
+            held = self._held.get(reservation.cluster_uuid, {})
+            known = held.get(reservation.number)
+            if known is not None:
+                held[known.number] = dataclasses.replace(known,
+                                                         released=True)
 
     def commit(self, reservation: Reservation, now: float) -> None:
         """The object exists: statistics taken from now on contain it.
@@ -93,7 +101,7 @@ class Reservations:
         with self._lock:
             held = self._held.setdefault(reservation.cluster_uuid, {})
             known = held.get(reservation.number, reservation)
-            if known.committed_at is None:
+            if known.committed_at is None and not known.released:
                 held[known.number] = dataclasses.replace(
                     known, committed_at=now)
 
@@ -109,7 +117,7 @@ class Reservations:
         with self._lock:
             return sum(one.size for one
                        in self._held.get(cluster_uuid, {}).values()
-                       if one.hidden_from(observed_at)
+                       if not one.released and one.hidden_from(observed_at)
                        and not self._over(one, now))
 
     def recent_creates(self, now: float) -> collections.Counter[str]:
@@ -117,7 +125,8 @@ class Reservations:
         with self._lock:
             return collections.Counter(
                 one.cluster_uuid for held in self._held.values()
-                for one in held.values() if now - one.made_at < self._window)
+                for one in held.values()
+                if not one.released and now - one.made_at < self._window)
 
     def _over(self, one: Reservation, now: float) -> bool:
         """Whether a reservation is too old to count."""

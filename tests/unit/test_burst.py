@@ -74,19 +74,23 @@ class Service:
             recent_creates=recent.get(cluster.uuid, 0),
             observed_age=now - reading.at)
 
+    def _ranked(self, wanted, now):
+        return placement.choose(wanted, self.views(now), self.policy,
+                                self.rng).ranked
+
+    def _refresh_leaders(self, ranked, now):
+        """Read statistics of the leading two that are over a second old."""
+        for one in ranked[:2]:
+            if now - self.readings[one.uuid].at > 1.0:
+                self.readings[one.uuid] = Reading(
+                    now, self.clusters[one.uuid].provisioned)
+
     def create(self, size, now, refresh):
         wanted = placement.PlacementRequest(size=size, replicas=REPLICAS,
                                             project='default')
-        decision = placement.choose(wanted, self.views(now), self.policy,
-                                    self.rng)
-        stale = placement.stale_leaders(decision, self.views(now), 1.0)
-        if refresh and stale:
-            for uuid in stale:
-                self.readings[uuid] = Reading(
-                    now, self.clusters[uuid].provisioned)
-            decision = placement.choose(wanted, self.views(now),
-                                        self.policy, self.rng)
-        chosen = self.clusters[decision.best.uuid]
+        if refresh:
+            self._refresh_leaders(self._ranked(wanted, now), now)
+        chosen = self.clusters[self._ranked(wanted, now)[0].uuid]
         if self.ledger:
             token = self.ledger.reserve(chosen.uuid, wanted.needed, now)
             self.ledger.commit(token, now + PACE / 2)

@@ -79,13 +79,12 @@ class LabelsTest(base.BaseTestCase):
             self.assertEqual(expected,
                              ownership.claim_of(labels, CLOUD, RECORD))
 
-    def test_only_the_attempt_itself_made_it(self):
+    def test_which_attempt(self):
         labels = ownership.labels_for(CLOUD, RECORD, 'abc')
-        self.assertTrue(ownership.made_by(labels, CLOUD, RECORD, 'abc'))
-        self.assertFalse(ownership.made_by(labels, CLOUD, RECORD, 'abd'))
-        self.assertFalse(ownership.made_by(labels, CLOUD, SECOND, 'abc'))
-        self.assertFalse(ownership.made_by(labels, OTHER, RECORD, 'abc'))
-        self.assertFalse(ownership.made_by({}, CLOUD, RECORD, 'abc'))
+        self.assertEqual('abc', ownership.attempt_of(labels))
+        self.assertIsNone(ownership.attempt_of({}))
+        self.assertIsNone(ownership.attempt_of(
+            {ownership.LABEL_ATTEMPT: ''}))
 
     @properties.PROPERTY
     @hypothesis.given(OWNERS, OWNERS, properties.UUIDS, properties.UUIDS,

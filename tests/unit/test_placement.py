@@ -158,6 +158,15 @@ class FilterTest(base.BaseTestCase):
         self.assertEqual(['west'], names(choose(
             request(spread_counts={UUIDS['west']: 9}), [view('west')])))
 
+    def test_clusters_never_reached_share_no_identity(self):
+        dark = [dataclasses.replace(
+            view(name, connection=Connection.CONNECTING, capacity=None),
+            uuid='') for name in ('west', 'north')]
+        decision = choose(request(), [*dark, view('east')])
+        self.assertEqual(['east'], names(decision))
+        self.assertEqual(['north', 'west'],
+                         [one.name for one in decision.rejected])
+
     def test_the_first_reason_is_told(self):
         lost = view('west', admin_state=State.LOST,
                     connection=Connection.DISCONNECTED, capacity=room(1000))
@@ -180,7 +189,7 @@ class CloneTest(base.BaseTestCase):
     def test_not_on_a_lost_or_silent_one(self):
         for east in (view('east', admin_state=State.LOST),
                      view('east', connection=Connection.DISCONNECTED)):
-            self.assertIsNone(choose(self.WANTED, [east]).best)
+            self.assertEqual((), choose(self.WANTED, [east]).ranked)
 
     def test_needs_no_space_but_a_promise(self):
         full = view('east', capacity=room(0, 1000, 0))
@@ -342,18 +351,6 @@ class DecisionTest(base.BaseTestCase):
             view('east', capacity=room(500)),
             view('north', capacity=room(600)),
             view('west', connection=Connection.DISCONNECTED)])
-        self.assertIsNone(decision.best)
+        self.assertEqual((), decision.ranked)
         self.assertEqual(250 * GIB, decision.largest)
         self.assertEqual(0, choose(request(), []).largest)
-
-    def test_stale_leaders(self):
-        views = [view('east', capacity=room(100), observed_age=0.5),
-                 view('north', capacity=room(200), observed_age=3.0),
-                 view('south', capacity=room(300), observed_age=None),
-                 view('west', capacity=room(400), observed_age=9.0)]
-        decision = choose(request(), views)
-        self.assertEqual((UUIDS['north'],),
-                         placement.stale_leaders(decision, views, 1.0))
-        self.assertEqual((UUIDS['north'], UUIDS['south']),
-                         placement.stale_leaders(decision, views, 1.0, 3))
-        self.assertEqual((), placement.stale_leaders(decision, views, 3.0))
