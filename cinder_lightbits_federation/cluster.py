@@ -29,6 +29,7 @@ from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
+from cinder_lightbits_federation.timing import Pace
 from cinder_lightbits_federation.views import AdminState
 from cinder_lightbits_federation.views import ClusterView
 from cinder_lightbits_federation.views import Connection
@@ -38,6 +39,8 @@ LOG = logging.getLogger(__name__)
 # Projects, policies and failure domains are read again every so many looks.
 FACTS_EVERY = 20
 LABELS_SINCE = (3, 11)
+# A look with this share of a call's time is one that proves something.
+PATIENCE = 0.9
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Cluster:
         self.client = lb_client.LightbitsClient(settings.client,
                                                 settings.tokens)
         self.breaker = Breaker()
+        self.volume_pace = Pace()
+        self.snapshot_pace = Pace()
         self.wanted = threading.Event()
         self._identify = identify
         self._project = settings.project(default_project)
@@ -74,6 +79,7 @@ class Cluster:
         self._vitals: inventory.Vitals | None = None
         self._facts: inventory.Facts | None = None
         self._looks = 0
+        self._suspect = False
         self._status = Status(Connection.CONNECTING)
 
     @property
@@ -107,6 +113,16 @@ class Cluster:
         version = self._vitals.version if self._vitals else None
         return version is None or version >= LABELS_SINCE
 
+    @property
+    def suspect(self) -> bool:
+        """Whether it did not answer a look in time and nobody knows why."""
+        return self._suspect
+
+    def doubt(self) -> None:
+        """Somebody waited for a look in vain: have it looked at properly."""
+        self._suspect = True
+        self.wanted.set()
+
     @contextlib.contextmanager
     def api(self) -> Iterator[lb_client.LightbitsClient]:
         """The client, guarded: refused at once while the cluster is down.
@@ -129,12 +145,15 @@ class Cluster:
         """Look at the cluster now, whatever the breaker says.
 
         Never raises what the cluster does wrong: the status says it. When
-        another thread is looking already, waits for that look instead.
+        another thread is looking already, waits for that look instead. A
+        look that had less time than a call may take proves nothing when it
+        runs out; the cluster is then `suspect` until a patient look.
 
         :returns: whether the cluster answered properly.
         """
         asked = time.monotonic()
         if not self._refreshing.acquire(timeout=deadline.remaining()):
+            self.doubt()
             return False
         try:
             if self._seen_since(asked):
@@ -192,6 +211,8 @@ class Cluster:
         return vitals is not None and vitals.taken_at >= moment
 
     def _look(self, deadline: Deadline, facts: bool) -> bool:
+        patient = (deadline.remaining()
+                   >= self.settings.client.api_timeout * PATIENCE)
         try:
             vitals = inventory.take_vitals(self.client, self._project,
                                            deadline)
@@ -200,11 +221,12 @@ class Cluster:
                 self._facts = inventory.take_facts(
                     self.client, self._project, vitals.cluster_rights,
                     deadline)
-        except lb_errors.LightbitsError as exc:
-            self._failed(exc)
-            return False
-        except DeadlineExceeded as exc:
-            self._failed(lb_errors.Unreachable(str(exc), cluster=self.name))
+        except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
+            if deadline.expired() and not patient:
+                self.doubt()
+            else:
+                self._failed(exc if isinstance(exc, lb_errors.LightbitsError)
+                             else lb_errors.Unreachable(str(exc)))
             return False
         self._looks += 1
         return self._accept(vitals)
@@ -217,6 +239,7 @@ class Cluster:
             return False
         self.client.learn(vitals.info.api_endpoints)
         self._vitals = vitals
+        self._suspect = False
         self.breaker.close()
         self._set_status(Status(Connection.CONNECTED))
         return True

@@ -35,6 +35,7 @@ from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.remover import remove_volume
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
+from cinder_lightbits_federation.timing import Pace
 from cinder_lightbits_federation.timing import wait_until
 
 LOG = logging.getLogger(__name__)
@@ -98,7 +99,8 @@ class Creator:
         try:
             with cluster.api() as client:
                 volume = self._post(client, recipe, deadline)
-                volume = self._wait(client, recipe, volume, deadline)
+                volume = self._wait(client, recipe, volume, deadline,
+                                    cluster.volume_pace)
         except (lb_errors.Rejected, lb_errors.NotSent) as exc:
             raise Refused(str(exc)) from exc
         location = ahead.completed(volume.uuid)
@@ -246,23 +248,25 @@ class Creator:
                                     deadline=deadline)
 
     def _wait(self, client: lb_client.LightbitsClient, recipe: Recipe,
-              volume: model.Volume, deadline: Deadline) -> model.Volume:
+              volume: model.Volume, deadline: Deadline, pace: Pace
+              ) -> model.Volume:
         """Wait until the volume is usable; clear up one that failed."""
         seen = volume
 
         def ended() -> bool | None:
             nonlocal seen
-            if not _ended(seen):
-                try:
-                    seen = client.get_volume(recipe.project, volume.uuid,
-                                             deadline=deadline)
-                except lb_errors.NotFound:
-                    return None  # Another API server may be behind.
+            try:
+                seen = client.get_volume(recipe.project, volume.uuid,
+                                         deadline=deadline)
+            except lb_errors.NotFound:
+                return None  # Another API server may be behind.
             return _ended(seen) or None
 
         try:
-            wait_until(ended, deadline, f'volume {volume.name} to become '
-                       f'Available', lambda: seen.state.value)
+            if not _ended(seen):
+                wait_until(ended, deadline, f'volume {volume.name} to '
+                           f'become Available', lambda: seen.state.value,
+                           pace)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             raise errors.OutcomeUnknown(
                 f'volume {volume.name} ({volume.uuid}) was accepted but did '

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import dataclasses
+import functools
 import logging
 import random
 import time
@@ -58,7 +59,7 @@ from cinder_lightbits_federation.views import ClusterView
 LOG = logging.getLogger(__name__)
 
 
-Hook = Callable[[model.Volume], model.VolumeChange | None]
+Hook = Callable[[Cluster, model.Volume], model.VolumeChange | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -173,20 +174,15 @@ class Federation:
         :raises NoClusterFits: its cluster has no room for the growth.
         :raises DeadlineExceeded: the cluster did not finish in time.
         """
-        deadline = self.deadline()
-        found = self.finder.volume(ref, deadline)
-        growth = size - found.thing.size
-        if growth > 0:
-            self._check_room(found, growth)
-
-        def grow(now: model.Volume) -> model.VolumeChange | None:
+        def grow(cluster: Cluster, now: model.Volume
+                 ) -> model.VolumeChange | None:
             check_volume(ref, self.owner, now)
-            return (None if now.size >= size
-                    else model.VolumeChange(size=size))
+            if now.size >= size:
+                return None
+            self._check_room(cluster, now, size - now.size)
+            return model.VolumeChange(size=size)
 
-        with found.cluster.api() as client:
-            client.update_volume(found.project, found.thing.uuid, grow,
-                                 deadline=deadline)
+        self._change(ref, grow)
 
     # Access
 
@@ -198,7 +194,8 @@ class Federation:
         :raises AddressLimitExceeded: the IP ACL would grow past its limit.
         :raises NoUsableAddress: none of the host's addresses is selected.
         """
-        def admit(now: model.Volume) -> model.VolumeChange | None:
+        def admit(_cluster: Cluster, now: model.Volume
+                  ) -> model.VolumeChange | None:
             check_volume(ref, self.owner, now)
             return access.grant(now, host, attached,
                                 self.settings.use_ip_acl)
@@ -215,7 +212,8 @@ class Federation:
 
         :param remaining: the hosts whose attachments stay.
         """
-        def expel(now: model.Volume) -> model.VolumeChange | None:
+        def expel(_cluster: Cluster, now: model.Volume
+                  ) -> model.VolumeChange | None:
             check_volume(ref, self.owner, now)
             return access.revoke(now, host, remaining,
                                  self.settings.use_ip_acl)
@@ -224,7 +222,8 @@ class Federation:
 
     def detach_all(self, ref: VolumeRef) -> None:
         """Take every host's access away. Idempotent."""
-        def expel(now: model.Volume) -> model.VolumeChange | None:
+        def expel(_cluster: Cluster, now: model.Volume
+                  ) -> model.VolumeChange | None:
             check_volume(ref, self.owner, now)
             change = access.revoke_all(now)
             if change is not None:
@@ -374,17 +373,16 @@ class Federation:
             LOG.info('Nothing to delete: %s', exc)
             return []
 
-    def _check_room(self, found: Found[model.Volume], growth: int) -> None:
-        for view in self.placer.views():
-            if view.name != found.cluster.name:
-                continue
-            left = room.unpromised(view, self.settings.policy)
-            needed = growth * found.thing.replicas
-            if left is not None and needed > left:
-                raise errors.NoClusterFits(
-                    f'the growth of volume {found.thing.name}',
-                    [f'{view.name}: needs {needed} bytes with replicas, has '
-                     f'room for {left}'])
+    def _check_room(self, cluster: Cluster, volume: model.Volume,
+                    growth: int) -> None:
+        view = self.placer.view(cluster)
+        left = room.unpromised(view, self.settings.policy)
+        needed = growth * volume.replicas
+        if left is not None and needed > left:
+            raise errors.NoClusterFits(
+                f'the growth of volume {volume.name}',
+                [f'{view.name}: needs {needed} bytes with replicas, has '
+                 f'room for {left}'])
 
     def _change(self, ref: VolumeRef, hook: Hook
                 ) -> tuple[Cluster, model.Volume]:
@@ -403,8 +401,9 @@ class Federation:
             cluster, project = found.cluster, found.project
             uuid = found.thing.uuid
         with cluster.api() as client:
-            return cluster, client.update_volume(project, uuid, hook,
-                                                 deadline=deadline)
+            return cluster, client.update_volume(
+                project, uuid, functools.partial(hook, cluster),
+                deadline=deadline)
 
     def _expel(self, ref: VolumeRef, hook: Hook) -> None:
         try:

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import logging
+import dataclasses
 import random
 import time
 
@@ -27,13 +27,13 @@ from cinder_lightbits_federation.reservations import Reservations
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.views import ClusterView
 
-LOG = logging.getLogger(__name__)
-
 # The statistics of this many leading candidates are read again when they
 # are older than this many seconds, waiting at most that long for them.
 LEADERS = 3
 FRESH = 1.0
 REFRESH_LIMIT = 1.0
+
+SUSPECT = 'did not answer in time just now'
 
 RECENT_WINDOW = 300.0
 RESERVATION_HISTORY = 900.0
@@ -55,13 +55,18 @@ class Placer:
                                 now)
                      for cluster in self._registry.clusters)
 
+    def view(self, cluster: Cluster) -> ClusterView:
+        """:returns: a picture of one cluster, reservations counted."""
+        return self._view(cluster, 0, time.monotonic())
+
     def choose(self, request: PlacementRequest, deadline: Deadline
                ) -> Decision:
         """Rank the clusters for a new volume.
 
         Costs no call while the leaders' statistics are younger than a
         second; else one per leader, in parallel, shared by all creates that
-        are waiting for it.
+        are waiting for it. A cluster that does not answer that in time is
+        passed over while there is another.
         """
         decision = self._decide(request)
         leaders = self._clusters(decision)[:LEADERS]
@@ -72,6 +77,15 @@ class Placer:
         return decision
 
     def _decide(self, request: PlacementRequest) -> Decision:
+        suspects = {cluster.uuid: SUSPECT
+                    for cluster in self._registry.clusters
+                    if cluster.suspect and cluster.uuid is not None}
+        careful = dataclasses.replace(
+            request, exclude={**suspects, **request.exclude})
+        decision = self._choose(careful)
+        return decision if decision.ranked else self._choose(request)
+
+    def _choose(self, request: PlacementRequest) -> Decision:
         return placement.choose(request, self.views(),
                                 self._registry.settings.policy, self._rng)
 

@@ -146,16 +146,21 @@ class Registry:
                 deadline: Deadline) -> None:
         """Look again at those clusters whose sample is older.
 
-        Clusters whose breaker is open are left to their keepers.
+        Clusters that are down or suspect are left to their keepers.
         """
         old = [cluster for cluster in clusters
-               if cluster.stale(max_age) and cluster.breaker.state is None]
+               if cluster.stale(max_age) and not cluster.suspect
+               and cluster.breaker.state is None]
         if not old:
             return
         if len(old) == 1:
             old[0].refresh(deadline)
             return
-        self.ask(old, lambda cluster: cluster.refresh(deadline), deadline)
+        answers = self.ask(old, lambda cluster: cluster.refresh(deadline),
+                           deadline)
+        for cluster in old:
+            if cluster.name in answers.silent:
+                cluster.doubt()
 
     def _submit(self, cluster: Cluster, question: Callable[[Cluster], T]
                 ) -> concurrent.futures.Future[T]:

@@ -33,6 +33,7 @@ from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.remover import remove_snapshot
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
+from cinder_lightbits_federation.timing import Pace
 from cinder_lightbits_federation.timing import wait_until
 
 LOG = logging.getLogger(__name__)
@@ -118,7 +119,8 @@ class Snapshots:
                 source.cluster.api() as client:
             taken = self._post(client, source.project, wanted, attempt,
                                deadline)
-            return self._wait(client, source.project, taken, deadline)
+            return self._wait(client, source.project, taken, deadline,
+                              source.cluster.snapshot_pace)
 
     def _post(self, client: lb_client.LightbitsClient, project: str,
               wanted: model.NewSnapshot, attempt: str, deadline: Deadline
@@ -179,23 +181,24 @@ class Snapshots:
             f'was not made by this operation') from conflict
 
     def _wait(self, client: lb_client.LightbitsClient, project: str,
-              taken: model.Snapshot, deadline: Deadline) -> model.Snapshot:
+              taken: model.Snapshot, deadline: Deadline, pace: Pace
+              ) -> model.Snapshot:
         seen = taken
 
-        def ended() -> model.Snapshot | None:
+        def ended() -> bool | None:
             nonlocal seen
-            if seen.state is model.SnapshotState.CREATING:
-                try:
-                    seen = client.get_snapshot(project, taken.uuid,
-                                               deadline=deadline)
-                except lb_errors.NotFound:
-                    return None  # Another API server may be behind.
-            return (None if seen.state is model.SnapshotState.CREATING
-                    else seen)
+            try:
+                seen = client.get_snapshot(project, taken.uuid,
+                                           deadline=deadline)
+            except lb_errors.NotFound:
+                return None  # Another API server may be behind.
+            return seen.state is not model.SnapshotState.CREATING or None
 
         try:
-            wait_until(ended, deadline, f'snapshot {taken.name} to become '
-                       f'Available', lambda: seen.state.value)
+            if seen.state is model.SnapshotState.CREATING:
+                wait_until(ended, deadline, f'snapshot {taken.name} to '
+                           f'become Available', lambda: seen.state.value,
+                           pace)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             raise errors.OutcomeUnknown(
                 f'snapshot {taken.name} ({taken.uuid}) was accepted but did '

@@ -31,6 +31,14 @@ FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 1.0
 GROWTH = 1.6
 JITTER = 0.25
+# What usually takes less than this is asked for at once.
+SHORTEST_USUAL = 0.005
+# How much earlier to ask after a first question that was answered, which may
+# have come too late, and how much later after one that came too early.
+EARLIER = 0.99
+LATER = 1.05
+# The pause after a first question that came too early, of the usual time.
+CLOSER = 0.05
 
 
 class DeadlineExceeded(Exception):
@@ -87,13 +95,13 @@ def pause(seconds: float, stop: threading.Event | None = None) -> bool:
     return (stop or threading.Event()).wait(seconds)
 
 
-def pauses() -> Callable[[], float]:
+def pauses(first: float = FIRST_PAUSE) -> Callable[[], float]:
     """:returns: a function that gives the next pause in seconds.
 
-    Pauses grow exponentially from 20 ms to one second and are jittered, so
-    that many waiters do not ask in step.
+    Pauses grow exponentially from `first` to one second and are jittered,
+    so that many waiters do not ask in step.
     """
-    step = FIRST_PAUSE
+    step = first
 
     def following() -> float:
         nonlocal step
@@ -104,23 +112,63 @@ def pauses() -> Callable[[], float]:
     return following
 
 
+class Pace:
+    """How long something usually takes, learned from waiting for it.
+
+    The first question is best asked when the answer has just become yes:
+    earlier ones are wasted, later ones lose time. Thread-safe enough: a lost
+    update only delays the learning.
+    """
+
+    def __init__(self) -> None:
+        self._usual = 0.0
+
+    @property
+    def first(self) -> float:
+        """Seconds to wait before the first question; often 0."""
+        return self._usual if self._usual >= SHORTEST_USUAL else 0.0
+
+    def learn(self, seconds: float, questions: int) -> None:
+        """Take in that a wait ended after `seconds` and some questions.
+
+        An answer to the first question came in time, perhaps long ago, so
+        the next wait tries a little less.
+        """
+        if questions <= 1:
+            self._usual *= EARLIER
+        else:
+            self._usual = min(seconds * LATER, LONGEST_PAUSE)
+
+
 def wait_until(probe: Callable[[], T | None], deadline: Deadline,
-               what: str, last: Callable[[], object] | None = None) -> T:
+               what: str, last: Callable[[], object] | None = None,
+               pace: Pace | None = None) -> T:
     """Ask `probe` until it answers something.
 
-    The first question is asked at once, the last one after the deadline's
-    final pause, so a change that came in time is never missed.
+    The first question is asked at once or when `pace` says, the last one
+    after the deadline's final pause, so a change that came in time is never
+    missed.
 
     :param probe: returns None for "not yet"; what it raises goes up.
     :param what: what is waited for, for the error.
     :param last: tells what was seen last, for the error.
+    :param pace: how long this usually takes; learns from this wait.
     :returns: the first answer of `probe` that is not None.
     :raises DeadlineExceeded: `probe` answered None until the deadline.
     """
     following = pauses()
+    started = time.monotonic()
+    questions = 0
+    if pace is not None and pace.first:
+        # After that the answer must be near: ask more closely.
+        following = pauses(pace.first * CLOSER)
+        pause(min(pace.first, deadline.remaining()))
     while True:
         answer = probe()
+        questions += 1
         if answer is not None:
+            if pace is not None:
+                pace.learn(time.monotonic() - started, questions)
             return answer
         deadline.check(what, last() if last else None)
         pause(min(following(), deadline.remaining()))

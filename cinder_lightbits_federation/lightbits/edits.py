@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import time
 from typing import Protocol
 
 from cinder_lightbits_federation.lightbits import errors
@@ -52,16 +53,21 @@ class Edit:
 
     Needs no lock: a change is written only to the version that the hook
     has seen, and every doubt about a write ends in another look.
+
+    :param pace: how long changes usually take on this cluster; learns.
     """
 
     def __init__(self, calls: Volumes, project: str, uuid: str,
                  hook: Callable[[model.Volume], model.VolumeChange | None],
-                 deadline: timing.Deadline) -> None:
+                 deadline: timing.Deadline, pace: timing.Pace) -> None:
         self._calls = calls
         self._project = project
         self._uuid = uuid
         self._hook = hook
         self._deadline = deadline
+        self._pace = pace
+        self._written: float | None = None
+        self._looks = 0
         self._volume: model.Volume | None = None
         self._refused: str | None = None
         self._trouble: errors.LightbitsError | None = None
@@ -87,11 +93,18 @@ class Edit:
         # While a change is under way its result is not visible yet.
         if change is not None and volume.state.settled:
             self._write(volume, change)
+            self._written, self._looks = time.monotonic(), 0
+            timing.pause(min(self._pace.first, self._deadline.remaining()))
             volume, change = self._look()
-        return volume if change is None and volume.state.settled else None
+        if change is not None or not volume.state.settled:
+            return None
+        if self._written is not None:
+            self._pace.learn(time.monotonic() - self._written, self._looks)
+        return volume
 
     def _look(self) -> tuple[model.Volume, model.VolumeChange | None]:
         """:raises BadRequest: the state can never become as wanted."""
+        self._looks += 1
         volume = self._volume = self._calls.get_volume(
             self._project, self._uuid, deadline=self._deadline)
         if volume.state.going or volume.state is model.VolumeState.FAILED:

@@ -23,6 +23,7 @@ from cinder_lightbits_federation.lightbits import errors
 from cinder_lightbits_federation.lightbits import exchange
 from cinder_lightbits_federation.lightbits import fields
 from cinder_lightbits_federation.lightbits import model
+from cinder_lightbits_federation.lightbits import transport
 from cinder_lightbits_federation import timing
 
 Hook = Callable[[model.Volume], model.VolumeChange | None]
@@ -94,6 +95,10 @@ def _path(project: str, *rest: str) -> str:
 
 class VolumeCalls(calls.Calls):
     """Calls about volumes. Creating and changing go on after the answer."""
+
+    def __init__(self, channel: transport.Transport, name: str) -> None:
+        super().__init__(channel, name)
+        self._change_pace = timing.Pace()
 
     def create_volume(self, project: str, new: model.NewVolume, *,
                       deadline: timing.Deadline | None = None,
@@ -238,4 +243,5 @@ class VolumeCalls(calls.Calls):
             the volume is being deleted or failed to be created.
         :raises DeadlineExceeded: with the last state.
         """
-        return edits.Edit(self, project, uuid, hook, deadline).run()
+        return edits.Edit(self, project, uuid, hook, deadline,
+                          self._change_pace).run()

@@ -21,6 +21,7 @@ import sys  # noqa: E402
 
 from tests.bench import blackhole  # noqa: E402
 from tests.bench import calls  # noqa: E402
+from tests.bench import environment  # noqa: E402
 from tests.bench import report  # noqa: E402
 
 SECTIONS = {'calls': (calls.run, report.calls),
@@ -39,11 +40,12 @@ def main() -> int:
     if unknown:
         parser.error(f'no section {", ".join(sorted(unknown))}')
     figures = {}
-    for name in told.sections or SECTIONS:
-        run, show = SECTIONS[name]
-        print(f'== {name}', flush=True)
-        figures[name] = run()
-        print(show(figures[name]), flush=True)
+    with environment.environment() as bench:
+        for name in told.sections or SECTIONS:
+            run, show = SECTIONS[name]
+            print(f'== {name}', flush=True)
+            figures[name] = run(bench)
+            print(show(figures[name]), flush=True)
     if told.json:
         with open(told.json, 'w', encoding='utf-8') as file:
             json.dump(figures, file, indent=2)

@@ -66,10 +66,17 @@ class Environment:
         self.context = context.get_admin_context()
         coordination.COORDINATOR.start()
 
-    def add_array(self, name: str, **options: Any) -> SimCluster:
-        """Start a simulated cluster."""
-        self.arrays[name] = self.simulator.add_cluster(name, **options)
-        return self.arrays[name]
+    @contextlib.contextmanager
+    def clusters(self, *names: str) -> Iterator[dict[str, SimCluster]]:
+        """Simulated clusters of these names, for a while."""
+        self.arrays = {name: self.simulator.add_cluster(name)
+                       for name in names}
+        try:
+            yield self.arrays
+        finally:
+            for array in self.arrays.values():
+                array.remove()
+            self.arrays = {}
 
     @contextlib.contextmanager
     def driver(self, **backend: Any) -> Iterator[LightbitsFederationDriver]:

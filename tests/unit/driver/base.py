@@ -147,10 +147,9 @@ class FederationTestCase(test.TestCase):
     def volume(self, size: int = 1, **fields: Any) -> Any:
         """A volume record as it is when the driver is asked to make it."""
         specs = fields.pop('specs', None)
-        if specs is not None:
-            fields['volume_type_id'] = self.volume_type(specs)
-        else:
-            fields.setdefault('volume_type_id', None)
+        fields['volume_type_id'] = (
+            volume_types.get_default_volume_type(self.context)['id']
+            if specs is None else self.volume_type(specs))
         fields.setdefault('host', f'{HOST}#federation')
         return utils.create_volume(self.context, size=size,
                                    status='creating', **fields)

@@ -33,10 +33,13 @@ class WrongResultTestCase(base.FederationTestCase):
         self.east = self.arrays['east']
 
     def test_an_untyped_volume_is_created(self) -> None:
-        volume = self.made(self.driver, volume_type_id=None)
+        volume = self.volume()
+        volume.volume_type_id = None
+        volume.obj_reset_changes()
 
-        self.assertIsNone(volume.volume_type_id)
-        self.on(volume)
+        self.saved(volume, self.driver.create_volume(volume))
+
+        self.assertEqual(3, self.on(volume)[1]['replicaCount'])
 
     def test_an_extend_that_fails_is_not_reported_as_done(self) -> None:
         volume = self.made(self.driver)
@@ -262,9 +265,6 @@ class WireTestCase(base.FederationTestCase):
         self.assertEqual(0, self.arrays['east'].counters().tls)
 
     def test_an_untrusted_certificate_gets_no_token(self) -> None:
-        other = self.add_array('other')
-        del self.arrays['other']
-        del other
         driver = self.start_driver(
             {'east': self.section('east', tls_ca_file=None,
                                   tls_fingerprints='00' * 32)})
