@@ -179,7 +179,7 @@ class Cluster:
             reserved=reserved,
             max_replicas=(vitals.info.current_max_replicas
                           if vitals else None),
-            projects=facts.projects if facts else None,
+            projects=self._projects(),
             qos_policies=facts.qos_policies if facts else None,
             failure_domains=facts.failure_domains if facts else None,
             upgrading=(vitals is not None and vitals.info.upgrade
@@ -187,6 +187,15 @@ class Cluster:
             recent_creates=recent_creates,
             observed_age=(time.monotonic() - vitals.taken_at
                           if vitals else None))
+
+    def _projects(self) -> frozenset[str] | None:
+        """The cluster's projects by the names the federation has for them."""
+        known = self._facts.projects if self._facts else None
+        if known is None:
+            return None
+        mapped = self.settings.project_map
+        return frozenset(known - mapped.keys()).union(
+            name for name, local in mapped.items() if local in known)
 
     def close(self) -> None:
         """Close all connections."""

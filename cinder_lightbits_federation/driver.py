@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import dataclasses
 from typing import Any
 
 from cinder.common import constants
@@ -38,6 +39,7 @@ from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.settings import PoolMode
 from cinder_lightbits_federation.sizes import gib_to_bytes
+from cinder_lightbits_federation.spec import ClusterPin
 from cinder_lightbits_federation.spec import SPEC_HELP
 from cinder_lightbits_federation import statistics
 
@@ -126,7 +128,7 @@ class LightbitsFederationDriver(driver.VolumeDriver):
         """Make a thin clone of a snapshot, on the snapshot's cluster."""
         with translated(volume.id, snapshot.id):
             return self._made(volume, self.federation.create_from_snapshot(
-                self._request(volume),
+                self._copy_request(volume),
                 records.snapshot_ref(snapshot, self._project)))
 
     def create_cloned_volume(self, volume: Any, src_vref: Any
@@ -134,7 +136,7 @@ class LightbitsFederationDriver(driver.VolumeDriver):
         """Make a thin clone of a volume, on that volume's cluster."""
         with translated(src_vref.id):
             return self._made(volume, self.federation.clone_volume(
-                self._request(volume), self._ref(src_vref)))
+                self._copy_request(volume), self._ref(src_vref)))
 
     def delete_volume(self, volume: Any) -> None:
         """Delete a volume, if what is there is proven to be it.
@@ -280,6 +282,18 @@ class LightbitsFederationDriver(driver.VolumeDriver):
 
     def _ref(self, volume: Any) -> VolumeRef:
         return records.volume_ref(volume, self._project)
+
+    def _copy_request(self, volume: Any) -> CreateRequest:
+        """The request for a copy of something that is on a cluster already.
+
+        A temporary copy of Cinder's own (backup, upload, revert) stays with
+        its source, whatever the type says.
+        """
+        request = self._request(volume)
+        if volume.use_quota:
+            return request
+        return dataclasses.replace(request, spec=dataclasses.replace(
+            request.spec, clusters=ClusterPin()))
 
     def _request(self, volume: Any) -> CreateRequest:
         spec = records.spec_of(volume)

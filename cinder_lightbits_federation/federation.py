@@ -49,6 +49,7 @@ from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.remover import remove_volume
 from cinder_lightbits_federation import room
 from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.sizes import GIB
 from cinder_lightbits_federation.snapshots import Snapshots
 from cinder_lightbits_federation.spec import is_uuid
 from cinder_lightbits_federation.spec import VolumeSpec
@@ -276,6 +277,9 @@ class Federation:
                 refusals.append(f'{cluster.name}: {exc}')
                 continue
             return Created(location, volume, cluster.name, decision)
+        if not decision.ranked:
+            refusals.append(f'the largest volume that would find room has '
+                            f'{decision.largest // GIB} GiB')
         raise errors.NoClusterFits(f'volume {request.ref.name}', refusals)
 
     @contextlib.contextmanager

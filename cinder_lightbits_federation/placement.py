@@ -221,13 +221,6 @@ def _failure_domain(view: ClusterView, request: PlacementRequest,
     return f'no failure domain {", ".join(sorted(missing))}'
 
 
-def _sector_size(view: ClusterView, request: PlacementRequest,
-                 _policy: PlacementPolicy) -> str | None:
-    if request.spec.sector_size is None or view.supports_sector_size:
-        return None
-    return 'cannot set the sector size'
-
-
 def _physical(view: ClusterView, request: PlacementRequest,
               policy: PlacementPolicy) -> str | None:
     if request.for_clone or not room.exhausted(view, policy):
@@ -247,7 +240,7 @@ def _promises(view: ClusterView, request: PlacementRequest,
 # In this order; the first reason is the one that is told.
 FITNESS: tuple[Filter, ...] = (
     _excluded, _outside, _state, _connection, _pin, _project, _qos_policy,
-    _replicas, _failure_domain, _sector_size)
+    _replicas, _failure_domain)
 ROOM: tuple[Filter, ...] = (_physical, _promises)
 
 

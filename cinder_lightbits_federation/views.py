@@ -77,7 +77,6 @@ class ClusterView:
     qos_policies: Mapping[str, str] | None = None
     failure_domains: frozenset[str] | None = None
     upgrading: bool = False
-    supports_sector_size: bool = True
     recent_creates: int = 0
     observed_age: float | None = None
 

@@ -75,7 +75,6 @@ FACTS = {
     | st.just({}),
     'failure_domains': st.none() | st.just(frozenset({'r1'})),
     'upgrading': st.booleans(),
-    'supports_sector_size': st.booleans(),
     'recent_creates': st.integers(0, 20),
 }
 VIEWS = st.integers(0, 8).flatmap(lambda count: st.tuples(*(

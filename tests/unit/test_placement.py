@@ -106,14 +106,6 @@ class FilterTest(base.BaseTestCase):
             view('west', failure_domains=frozenset({'r1', 'r3'})),
             'no failure domain r2')
 
-    def test_sector_size(self):
-        self._only_east(
-            request(extra_specs={'lightos:sector_size': '512'}),
-            view('east'), view('west', supports_sector_size=False),
-            'cannot set the sector size')
-        self.assertEqual(['west'], names(choose(
-            request(), [view('west', supports_sector_size=False)])))
-
     def test_facts_that_may_not_be_read_pass(self):
         wanted = request(replicas=1, extra_specs={
             'lightos:qos_policy': 'gold', 'lightos:failure_domain': 'r1'})
