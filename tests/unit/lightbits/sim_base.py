@@ -21,7 +21,7 @@ import uuid
 
 from oslotest import base
 
-from cinder_lightbits_federation.lightbits import client
+from cinder_lightbits_federation.lightbits import client as lb_client
 from cinder_lightbits_federation.lightbits import endpoints
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.lightbits import tls
@@ -52,10 +52,10 @@ class SimTestCase(base.BaseTestCase):
                seeds: tuple[str, ...] | None = None,
                trust: tls.TlsTrust | None = None,
                connect_timeout: float = 2.0, api_timeout: float = 5.0,
-               **options: Any) -> client.LightbitsClient:
+               **options: Any) -> lb_client.LightbitsClient:
         """Make a client that closes again, by default an admin's."""
-        made = client.LightbitsClient(
-            client.ClientConfig(
+        made = lb_client.LightbitsClient(
+            lb_client.ClientConfig(
                 name=cluster.name,
                 seeds=tuple(endpoints.Endpoint.parse(text) for text
                             in seeds or cluster.api_endpoints),
@@ -66,7 +66,7 @@ class SimTestCase(base.BaseTestCase):
         self.addCleanup(made.close)
         return made
 
-    def volume(self, made: client.LightbitsClient,
+    def volume(self, made: lb_client.LightbitsClient,
                **fields: Any) -> model.Volume:
         """Make a volume and wait for it."""
         values = {'name': f'v-{uuid.uuid4()}', 'size': GIB, 'replicas': 1}

@@ -14,6 +14,7 @@
 
 import json
 
+from cinder_lightbits_federation.lightbits import client as lb_client
 from cinder_lightbits_federation.lightbits import errors
 from cinder_lightbits_federation.lightbits import exchange
 from cinder_lightbits_federation.lightbits import model
@@ -111,7 +112,7 @@ class FormTestCase(wire_base.WireTestCase):
 
 class AnswerTestCase(wire_base.WireTestCase):
 
-    def answering(self, data: object) -> wire_base.client.LightbitsClient:
+    def answering(self, data: object) -> lb_client.LightbitsClient:
         return self.client(self.serve(
             lambda request: wire.Answer(body=json.dumps(data).encode())))
 
@@ -128,11 +129,12 @@ class AnswerTestCase(wire_base.WireTestCase):
         self.assertEqual(UUID, made.get_volume('p', UUID.upper()).uuid)
 
     def test_malformed_fields(self) -> None:
-        for data in ({}, {'UUID': 5}, {'UUID': UUID, 'size': 'x'},
-                     {'UUID': UUID, 'acl': [1]},
-                     {'UUID': UUID, 'labels': ['x']},
-                     {'UUID': UUID, 'statistics': 'x'},
-                     {'UUID': UUID, 'size': float('inf')}):
+        broken: tuple[dict[str, object], ...] = (
+            {}, {'UUID': 5}, {'UUID': UUID, 'size': 'x'},
+            {'UUID': UUID, 'acl': [1]}, {'UUID': UUID, 'labels': ['x']},
+            {'UUID': UUID, 'statistics': 'x'},
+            {'UUID': UUID, 'size': float('inf')})
+        for data in broken:
             made = self.answering(data)
             self.assertRaises(errors.InvalidReply, made.get_volume, 'p',
                               UUID)
@@ -141,13 +143,15 @@ class AnswerTestCase(wire_base.WireTestCase):
                               model.NewVolume('v', 1, 1))
 
     def test_malformed_lists(self) -> None:
-        for data in ({'volumes': {}}, {'volumes': 'xyz'}, {'volumes': [5]},
-                     {'volumes': 7}):
-            made = self.answering(data)
-            if data == {'volumes': {}}:
-                self.assertEqual((), made.volume_page('p'))
-                continue
+        for value in ('xyz', [5], 7, {'a': 1}):
+            made = self.answering({'volumes': value})
             self.assertRaises(errors.InvalidReply, made.volume_page, 'p')
+
+    def test_empty_lists(self) -> None:
+        empty: tuple[dict[str, object], ...] = (
+            {}, {'volumes': []}, {'volumes': None})
+        for data in empty:
+            self.assertEqual((), self.answering(data).volume_page('p'))
 
     def test_a_list_that_does_not_go_on(self) -> None:
         made = self.answering({'volumes': [{'UUID': UUID}]})

@@ -12,6 +12,8 @@
 
 """What may have happened, against simulated clusters."""
 
+from typing import Any
+
 from cryptography.hazmat.primitives import serialization
 
 from cinder_lightbits_federation.lightbits import errors
@@ -22,7 +24,7 @@ from tests.unit.lightbits import sim_base
 
 PROJECT = sim_base.PROJECT
 NEW = model.NewVolume(name='new', size=sim_base.GIB, replicas=1)
-HTML = {'body': '<html>', 'content_type': 'text/html'}
+HTML: dict[str, Any] = {'body': '<html>', 'content_type': 'text/html'}
 
 
 class OutcomeTestCase(sim_base.SimTestCase):

@@ -19,7 +19,7 @@ import tempfile
 
 from oslotest import base
 
-from cinder_lightbits_federation.lightbits import client
+from cinder_lightbits_federation.lightbits import client as lb_client
 from cinder_lightbits_federation.lightbits import endpoints
 from cinder_lightbits_federation.lightbits import tls
 from cinder_lightbits_federation.lightbits import tokens
@@ -63,10 +63,10 @@ class WireTestCase(base.BaseTestCase):
                source: tokens.TokenSource | None = None,
                expected_uuid: str | None = None,
                connect_timeout: float = 2.0, api_timeout: float = 5.0,
-               ) -> client.LightbitsClient:
+               ) -> lb_client.LightbitsClient:
         """Make a client of these servers, in this order."""
-        made = client.LightbitsClient(
-            client.ClientConfig(
+        made = lb_client.LightbitsClient(
+            lb_client.ClientConfig(
                 name='east', tls=trust or self.trust,
                 seeds=tuple(endpoints.Endpoint(host, server.port)
                             for server in servers),
