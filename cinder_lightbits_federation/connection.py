@@ -16,7 +16,7 @@ from __future__ import annotations
 from os_brick_ext.conn_props import ConnectionProperties
 from os_brick_ext.conn_props import DiscoveryNode
 
-from cinder_lightbits_federation.federation import Attachment
+from cinder_lightbits_federation.attachments import Attachment
 
 
 def properties(attachment: Attachment) -> ConnectionProperties:

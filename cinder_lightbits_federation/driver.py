@@ -192,9 +192,10 @@ class LightbitsFederationDriver(driver.VolumeDriver):
         """Admit a host to a volume and tell it where the volume is."""
         with translated(volume.id):
             networks = self.federation.settings.data_networks
-            attachment = self.federation.attach(
+            attachment = self.federation.attachments.attach(
                 self._ref(volume), records.host_of(connector, networks),
-                records.attached_hosts(volume, networks))
+                records.attached_hosts(volume, networks),
+                self.federation.deadline())
         return {'driver_volume_type': constants.LIGHTOS,
                 'data': connection.properties(attachment).to_dict()}
 
@@ -219,15 +220,17 @@ class LightbitsFederationDriver(driver.VolumeDriver):
                 LOG.info('Volume %s stays attached to host %s.', volume.id,
                          host.host)
                 return True
-            self.federation.detach(
+            self.federation.attachments.detach(
                 self._ref(volume), host,
-                [item for item in staying if item.nqn != host.nqn])
+                [item for item in staying if item.nqn != host.nqn],
+                self.federation.deadline())
             return False
 
     def _terminate_all(self, volume: Any, force: bool) -> None:
         if not force:
             raise access.InvalidHost('nqn', '')
-        self.federation.detach_all(self._ref(volume))
+        self.federation.attachments.detach_all(self._ref(volume),
+                                               self.federation.deadline())
 
     def ensure_export(self, context: Any, volume: Any) -> None:
         """Nothing to do: access is kept on the array."""

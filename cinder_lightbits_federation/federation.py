@@ -17,25 +17,23 @@ deadline; every destructive one proves first what it is about to destroy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 import contextlib
 import dataclasses
-import functools
 import logging
 import random
 import time
 
-from cinder_lightbits_federation import access
-from cinder_lightbits_federation.access import HostAccess
+from cinder_lightbits_federation.attachments import Attachments
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.creator import Creator
 from cinder_lightbits_federation.creator import Recipe
 from cinder_lightbits_federation.creator import Refused
+from cinder_lightbits_federation.editor import Editor
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.finder import check_volume
 from cinder_lightbits_federation.finder import Finder
 from cinder_lightbits_federation.finder import Found
-from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation import ownership
@@ -60,24 +58,12 @@ from cinder_lightbits_federation.views import ClusterView
 LOG = logging.getLogger(__name__)
 
 
-Hook = Callable[[Cluster, model.Volume], model.VolumeChange | None]
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
     """What a new volume starts from: a snapshot on some cluster."""
 
     cluster_uuid: str
     snapshot: model.Snapshot
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Attachment:
-    """What a host needs to reach a volume."""
-
-    volume_uuid: str
-    info: model.ClusterInfo
-    cluster: str
 
 
 class Federation:
@@ -96,6 +82,8 @@ class Federation:
                              random.Random())  # noqa: S311
         self.finder = Finder(self.registry, self.owner)
         self._creator = Creator(self.owner)
+        self._editor = Editor(self.finder, self.owner)
+        self.attachments = Attachments(self._editor, settings)
         self.snapshots = Snapshots(self.finder, self.owner, get_lock)
 
     def start(self) -> None:
@@ -177,62 +165,12 @@ class Federation:
         """
         def grow(cluster: Cluster, now: model.Volume
                  ) -> model.VolumeChange | None:
-            check_volume(ref, self.owner, now)
             if now.size >= size:
                 return None
             self._check_room(cluster, now, size - now.size)
             return model.VolumeChange(size=size)
 
-        self._change(ref, grow)
-
-    # Access
-
-    def attach(self, ref: VolumeRef, host: HostAccess,
-               attached: Sequence[HostAccess]) -> Attachment:
-        """Admit a host to a volume. Idempotent.
-
-        :param attached: the hosts that attachments exist for.
-        :raises AddressLimitExceeded: the IP ACL would grow past its limit.
-        :raises NoUsableAddress: none of the host's addresses is selected.
-        """
-        def admit(_cluster: Cluster, now: model.Volume
-                  ) -> model.VolumeChange | None:
-            check_volume(ref, self.owner, now)
-            return access.grant(now, host, attached,
-                                self.settings.use_ip_acl)
-
-        cluster, volume = self._change(ref, admit)
-        self._warn_if_unprotected(cluster, volume)
-        return Attachment(volume.uuid, self._info(cluster), cluster.name)
-
-    def detach(self, ref: VolumeRef, host: HostAccess,
-               remaining: Sequence[HostAccess]) -> None:
-        """Take a host's access away. Idempotent.
-
-        A volume that is proven gone has no access to take away.
-
-        :param remaining: the hosts whose attachments stay.
-        """
-        def expel(_cluster: Cluster, now: model.Volume
-                  ) -> model.VolumeChange | None:
-            check_volume(ref, self.owner, now)
-            return access.revoke(now, host, remaining,
-                                 self.settings.use_ip_acl)
-
-        self._expel(ref, expel)
-
-    def detach_all(self, ref: VolumeRef) -> None:
-        """Take every host's access away. Idempotent."""
-        def expel(_cluster: Cluster, now: model.Volume
-                  ) -> model.VolumeChange | None:
-            check_volume(ref, self.owner, now)
-            change = access.revoke_all(now)
-            if change is not None:
-                LOG.warning('Removing the access of %s to volume %s.',
-                            ', '.join(sorted(now.acl)) or 'nobody', ref.name)
-            return change
-
-        self._expel(ref, expel)
+        self._editor.change(ref, grow, self.deadline())
 
     # Figures
 
@@ -387,45 +325,3 @@ class Federation:
                 f'the growth of volume {volume.name}',
                 [f'{view.name}: needs {needed} bytes with replicas, has '
                  f'room for {left}'])
-
-    def _change(self, ref: VolumeRef, hook: Hook
-                ) -> tuple[Cluster, model.Volume]:
-        """Edit a volume; finds it by its record first.
-
-        A complete record saves the look-up: the edit reads the volume
-        anyway, and the hook checks what it reads.
-        """
-        deadline = self.deadline()
-        place = ref.location
-        if place is not None and place.object_uuid is not None:
-            cluster, project = self.finder.place(place), place.project
-            uuid = place.object_uuid
-        else:
-            found = self.finder.volume(ref, deadline)
-            cluster, project = found.cluster, found.project
-            uuid = found.thing.uuid
-        with cluster.api() as client:
-            return cluster, client.update_volume(
-                project, uuid, functools.partial(hook, cluster),
-                deadline=deadline)
-
-    def _expel(self, ref: VolumeRef, hook: Hook) -> None:
-        try:
-            self._change(ref, hook)
-        except (errors.ObjectMissing, lb_errors.NotFound) as exc:
-            LOG.warning('No access to remove from volume %s: %s', ref.name,
-                        exc)
-
-    def _info(self, cluster: Cluster) -> model.ClusterInfo:
-        if cluster.vitals is not None:
-            return cluster.vitals.info
-        project = cluster.settings.project(self.settings.project)
-        with cluster.api() as client:
-            return client.cluster_info(project, deadline=self.deadline())
-
-    @staticmethod
-    def _warn_if_unprotected(cluster: Cluster, volume: model.Volume) -> None:
-        if volume.protection in (model.ProtectionState.READ_ONLY,
-                                 model.ProtectionState.NOT_AVAILABLE):
-            LOG.warning('Volume %s on cluster %s is %s.', volume.name,
-                        cluster.name, volume.protection.value)

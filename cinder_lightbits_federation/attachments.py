@@ -1,0 +1,113 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Which hosts may use a volume: admitting them and taking it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import logging
+
+from cinder_lightbits_federation import access
+from cinder_lightbits_federation.access import HostAccess
+from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.editor import Editor
+from cinder_lightbits_federation.editor import Hook
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.lightbits import errors as lb_errors
+from cinder_lightbits_federation.lightbits import model
+from cinder_lightbits_federation.refs import VolumeRef
+from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.timing import Deadline
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Attachment:
+    """What a host needs to reach a volume."""
+
+    volume_uuid: str
+    info: model.ClusterInfo
+    cluster: str
+
+
+class Attachments:
+    """Use cases of access."""
+
+    def __init__(self, editor: Editor, settings: FederationSettings) -> None:
+        self._editor = editor
+        self._settings = settings
+
+    def attach(self, ref: VolumeRef, host: HostAccess,
+               attached: Sequence[HostAccess], deadline: Deadline
+               ) -> Attachment:
+        """Admit a host to a volume. Idempotent.
+
+        :param attached: the hosts that attachments exist for.
+        :raises AddressLimitExceeded: the IP ACL would grow past its limit.
+        :raises NoUsableAddress: none of the host's addresses is selected.
+        """
+        def admit(_cluster: Cluster, now: model.Volume
+                  ) -> model.VolumeChange | None:
+            return access.grant(now, host, attached,
+                                self._settings.use_ip_acl)
+
+        cluster, volume = self._editor.change(ref, admit, deadline)
+        if volume.protection in (model.ProtectionState.READ_ONLY,
+                                 model.ProtectionState.NOT_AVAILABLE):
+            LOG.warning('Volume %s on cluster %s is %s.', volume.name,
+                        cluster.name, volume.protection.value)
+        return Attachment(volume.uuid, self._info(cluster, deadline),
+                          cluster.name)
+
+    def detach(self, ref: VolumeRef, host: HostAccess,
+               remaining: Sequence[HostAccess], deadline: Deadline) -> None:
+        """Take a host's access away. Idempotent.
+
+        A volume that is proven gone has no access to take away.
+
+        :param remaining: the hosts whose attachments stay.
+        """
+        def expel(_cluster: Cluster, now: model.Volume
+                  ) -> model.VolumeChange | None:
+            return access.revoke(now, host, remaining,
+                                 self._settings.use_ip_acl)
+
+        self._expel(ref, expel, deadline)
+
+    def detach_all(self, ref: VolumeRef, deadline: Deadline) -> None:
+        """Take every host's access away. Idempotent."""
+        def expel(_cluster: Cluster, now: model.Volume
+                  ) -> model.VolumeChange | None:
+            change = access.revoke_all(now)
+            if change is not None:
+                LOG.warning('Removing the access of %s to volume %s.',
+                            ', '.join(sorted(now.acl)) or 'nobody', ref.name)
+            return change
+
+        self._expel(ref, expel, deadline)
+
+    def _expel(self, ref: VolumeRef, hook: Hook, deadline: Deadline) -> None:
+        try:
+            self._editor.change(ref, hook, deadline)
+        except (errors.ObjectMissing, lb_errors.NotFound) as exc:
+            LOG.warning('No access to remove from volume %s: %s', ref.name,
+                        exc)
+
+    def _info(self, cluster: Cluster, deadline: Deadline
+              ) -> model.ClusterInfo:
+        if cluster.vitals is not None:
+            return cluster.vitals.info
+        project = cluster.settings.project(self._settings.project)
+        with cluster.api() as client:
+            return client.cluster_info(project, deadline=deadline)

@@ -1,0 +1,62 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Changing a volume where it is, after proving that it is the right one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.finder import check_volume
+from cinder_lightbits_federation.finder import Finder
+from cinder_lightbits_federation.lightbits import model
+from cinder_lightbits_federation import ownership
+from cinder_lightbits_federation.refs import VolumeRef
+from cinder_lightbits_federation.timing import Deadline
+
+Hook = Callable[[Cluster, model.Volume], model.VolumeChange | None]
+
+
+class Editor:
+    """Edits volumes by compare-and-swap."""
+
+    def __init__(self, finder: Finder, owner: ownership.Owner) -> None:
+        self._finder = finder
+        self._owner = owner
+
+    def change(self, ref: VolumeRef, hook: Hook, deadline: Deadline
+               ) -> tuple[Cluster, model.Volume]:
+        """Bring a volume to what `hook` wants; see `update_volume`.
+
+        A complete record saves the look-up: the edit reads the volume
+        anyway, and what it reads is checked before it is changed.
+
+        :param hook: idempotent; returns what is missing, or None.
+        :returns: the cluster, and the volume as it is now.
+        :raises IdentityMismatch: what is at the recorded place is not ours.
+        """
+        place = ref.location
+        if place is not None and place.object_uuid is not None:
+            cluster, project = self._finder.place(place), place.project
+            uuid = place.object_uuid
+        else:
+            found = self._finder.volume(ref, deadline)
+            cluster, project = found.cluster, found.project
+            uuid = found.thing.uuid
+
+        def checked(now: model.Volume) -> model.VolumeChange | None:
+            check_volume(ref, self._owner, now)
+            return hook(cluster, now)
+
+        with cluster.api() as client:
+            return cluster, client.update_volume(project, uuid, checked,
+                                                 deadline=deadline)
