@@ -1,0 +1,419 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Nodes, protection, health, capacity and hosts."""
+
+from __future__ import annotations
+
+import typing
+
+from tests.simulator import control
+from tests.unit.simulator import base
+
+
+class NodeTestCase(base.SimulatorTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.cluster = self.make_cluster()
+
+    def info(self) -> dict[str, typing.Any]:
+        answer: dict[str, typing.Any] = self.call(
+            self.cluster, 'GET', '/api/v2/clusterinfo'
+        )
+        return answer
+
+    def health(self) -> dict[str, typing.Any]:
+        answer = self.call(self.cluster, 'GET', '/api/v2/cluster')
+        health: dict[str, typing.Any] = answer['health']
+        return health
+
+    def test_cluster_info(self) -> None:
+        info = self.info()
+        self.assertEqual(self.cluster.uuid, info['UUID'])
+        self.assertEqual(self.cluster.nqn, info['subsystemNQN'])
+        self.assertEqual(
+            list(self.cluster.api_endpoints), info['apiEndpoints']
+        )
+        self.assertEqual(
+            list(self.cluster.data_endpoints), info['nvmeEndpoints']
+        )
+        self.assertEqual(3, len(info['discoveryEndpoints']))
+        self.assertEqual(self.cluster.name, info['clusterName'])
+        cluster = self.call(self.cluster, 'GET', '/api/v2/cluster')
+        self.assertNotIn('nvmeEndpoints', cluster)
+        version = self.call(self.cluster, 'GET', '/api/v2/version')
+        self.assertEqual({'apiVersion': 'v2.0'}, version)
+
+    def test_nodes_and_servers(self) -> None:
+        nodes = self.call(self.cluster, 'GET', '/api/v2/nodes')['nodes']
+        self.assertEqual(
+            list(self.cluster.data_endpoints),
+            [node['nvmeEndpoint'] for node in nodes],
+        )
+        for query, number in (
+            (f'name={nodes[1]["name"]}', 1),
+            (f'UUID={nodes[1]["UUID"]}', 1),
+            ('failureDomain=server01', 1),
+            ('name=other', 0),
+        ):
+            path = f'/api/v2/nodes?{query}'
+            found = self.call(self.cluster, 'GET', path)['nodes']
+            self.assertEqual(nodes[1:2][:number], found)
+        path = f'/api/v2/nodes?name=a&UUID={nodes[1]["UUID"]}'
+        self.call(self.cluster, 'GET', path, status=400)
+        one = self.call(
+            self.cluster, 'GET', f'/api/v2/nodes/{nodes[0]["UUID"]}'
+        )
+        self.assertEqual(nodes[0], one)
+        path = f'/api/v2/nodes/{base.UNKNOWN}'
+        self.call(self.cluster, 'GET', path, status=404)
+        servers = self.call(self.cluster, 'GET', '/api/v2/servers')['servers']
+        self.assertEqual(
+            [[node['UUID']] for node in nodes],
+            [server['NodesUUIDs'] for server in servers],
+        )
+        uuid = nodes[2]['serverUUID']
+        self.call(self.cluster, 'GET', f'/api/v2/servers/{uuid}')
+
+    def test_protection_by_replicas_lost(self) -> None:
+        made = {
+            count: self.create(
+                self.cluster, name=f'r{count}', replicaCount=count
+            )
+            for count in (1, 2, 3)
+        }
+        nodes = [
+            item['UUID']
+            for item in self.call(self.cluster, 'GET', '/api/v2/nodes')[
+                'nodes'
+            ]
+        ]
+        expected = {
+            (1, 0): 'FullyProtected',
+            (1, 1): 'NotAvailable',
+            (2, 0): 'FullyProtected',
+            (2, 1): 'ReadOnly',
+            (2, 2): 'NotAvailable',
+            (3, 0): 'FullyProtected',
+            (3, 1): 'Degraded',
+            (3, 2): 'ReadOnly',
+            (3, 3): 'NotAvailable',
+        }
+        stopped: set[str] = set()
+        for index in (None, 0, 1, 2):
+            if index is not None:
+                self.cluster.stop_node(index)
+                stopped.add(nodes[index])
+            for count, volume in made.items():
+                lost = len(stopped & set(volume['nodeList']))
+                now = self.volume(self.cluster, volume['UUID'])
+                self.assertEqual(expected[count, lost], now['protectionState'])
+                self.assertEqual('Available', now['state'])
+                self.assertNotIn(now.get('primaryNodeUUID'), stopped)
+
+    def test_health_and_largest_replica_count(self) -> None:
+        self.create(self.cluster, replicaCount=3)
+        self.assertEqual(
+            {'state': 'OK', 'numHealthyVolumes': 1}, self.health()
+        )
+        self.cluster.stop_node(2)
+        self.assertEqual(
+            {
+                'state': 'Warning',
+                'numDegradedVolumes': 1,
+                'numInactiveNodes': 1,
+            },
+            self.health(),
+        )
+        info = self.info()
+        self.assertEqual(2, info['currentMaxReplicas'])
+        self.assertEqual(3, info['supportedMaxReplicas'])
+        self.cluster.stop_node(1)
+        self.assertEqual('Error', self.health()['state'])
+        self.assertEqual(1, self.health()['numReadOnlyVolumes'])
+
+    def test_api_outlives_the_data_role(self) -> None:
+        self.cluster.stop_node(0)
+        self.call(self.cluster, 'GET', '/api/v2/version', node=0)
+        self.cluster.start_node(0)
+        self.cluster.stop_api(0)
+        self.assertRaises(
+            ConnectionRefusedError,
+            self.cluster.request,
+            'GET',
+            '/api/v2/version',
+            node=0,
+        )
+        self.assertEqual(
+            'OK',
+            self.call(self.cluster, 'GET', '/api/v2/cluster', node=1)[
+                'health'
+            ]['state'],
+        )
+        self.cluster.start_api(0)
+        self.call(self.cluster, 'GET', '/api/v2/version', node=0)
+
+    def test_start_passes_activating(self) -> None:
+        self.cluster.set_delays(node_start=0.2)
+        self.cluster.stop_node(0)
+        self.assertEqual('Inactive', self.node_state())
+        self.cluster.start_node(0)
+        self.assertEqual('Activating', self.node_state())
+        self.until(lambda: self.node_state() == 'Active')
+
+    def node_state(self) -> str:
+        nodes = self.call(self.cluster, 'GET', '/api/v2/nodes')['nodes']
+        return str(nodes[0]['state'])
+
+    def test_too_few_active_nodes(self) -> None:
+        self.cluster.stop_node(1)
+        made = self.create(self.cluster, replicaCount=3)
+        self.assertEqual('Failed', made['state'])
+        self.create(self.cluster, name='two', replicaCount=2)
+        self.cluster.stop_node(0)
+        made = self.create(self.cluster, name='again', replicaCount=2)
+        self.assertEqual('Failed', made['state'])
+
+    def test_node_lost_while_creating(self) -> None:
+        self.cluster.set_delays(create=0.1)
+        uuid = self.create(self.cluster, replicaCount=3)['UUID']
+        self.cluster.stop_node(0)
+        self.until(
+            lambda: self.volume(self.cluster, uuid)['state'] == 'Failed'
+        )
+        usage = self.cluster.state()['usage']
+        self.assertEqual([0, 0, 0], usage['provisioned'])
+
+    def test_replicas_are_in_distinct_failure_domains(self) -> None:
+        cluster = self.make_cluster(
+            4, failure_domains=['rack1', 'rack1', 'rack2', 'rack2']
+        )
+        made = self.create(cluster, replicaCount=2)
+        nodes = self.call(cluster, 'GET', '/api/v2/nodes')['nodes']
+        domains = {
+            node['failureDomains'][0]
+            for node in nodes
+            if node['UUID'] in made['nodeList']
+        }
+        self.assertEqual({'rack1', 'rack2'}, domains)
+        self.create(cluster, 400, name='three', replicaCount=3)
+
+    def test_one_node_takes_one_replica(self) -> None:
+        cluster = self.make_cluster(1)
+        self.create(cluster, 400, replicaCount=2)
+        self.create(cluster, replicaCount=1)
+
+    def test_stop_and_start(self) -> None:
+        uuid = self.create(self.cluster)['UUID']
+        self.cluster.stop()
+        for node in range(3):
+            self.assertRaises(
+                ConnectionRefusedError,
+                self.cluster.request,
+                'GET',
+                '/api/v2/version',
+                node=node,
+            )
+        self.cluster.start()
+        self.assertEqual(
+            'FullyProtected',
+            self.volume(self.cluster, uuid)['protectionState'],
+        )
+
+    def test_start_as_another_cluster(self) -> None:
+        uuid = self.create(self.cluster)['UUID']
+        before = self.cluster.uuid, self.cluster.nqn
+        self.cluster.stop()
+        self.cluster.start(uuid=base.UNKNOWN)
+        self.assertEqual(base.UNKNOWN, self.info()['UUID'])
+        self.assertEqual(base.UNKNOWN, self.cluster.uuid)
+        self.assertNotIn(self.info()['subsystemNQN'], before)
+        self.volume(self.cluster, uuid)
+        self.cluster.start(uuid=before[0], wipe=True)
+        self.volume(self.cluster, uuid, 404)
+        self.assertRaises(control.SimulatorError, self.cluster.start, uuid='x')
+
+
+class CapacityTestCase(base.SimulatorTestCase):
+    def statistics(self, cluster: control.SimCluster) -> dict[str, int]:
+        answer = self.call(cluster, 'GET', '/api/v2/cluster')
+        return {
+            name: int(value)
+            for name, value in answer['statistics'].items()
+            if isinstance(value, str)
+        }
+
+    def test_figures(self) -> None:
+        cluster = self.make_cluster(capacity=300 * base.GIB)
+        uuid = self.create(
+            cluster, replicaCount=3, size='10gib', compression='true'
+        )['UUID']
+        found = self.statistics(cluster)
+        self.assertEqual(300 * base.GIB, found['effectivePhysicalStorage'])
+        self.assertEqual(270 * base.GIB, found['freePhysicalStorage'])
+        self.assertEqual(30 * base.GIB, found['logicalStorage'])
+        self.assertNotIn('logicalUsedStorage', found)
+        self.assertEqual(2 * base.GIB, cluster.write(uuid, 2 * base.GIB))
+        found = self.statistics(cluster)
+        self.assertEqual(6 * base.GIB, found['logicalUsedStorage'])
+        self.assertEqual(3 * base.GIB, found['physicalUsedStorage'])
+        self.assertEqual(267 * base.GIB, found['freePhysicalStorage'])
+        self.assertEqual(534 * base.GIB, found['estimatedFreeLogicalStorage'])
+        nodes = self.call(cluster, 'GET', '/api/v2/nodes')['nodes']
+        for node in nodes:
+            statistics = node['statistics']
+            self.assertEqual(str(10 * base.GIB), statistics['logicalStorage'])
+            self.assertEqual(str(base.GIB), statistics['physicalUsedStorage'])
+        volume = self.volume(cluster, uuid)['statistics']
+        self.assertEqual(str(2 * base.GIB), volume['logicalUsedStorage'])
+        self.assertEqual(str(base.GIB), volume['physicalOwnedCapacity'])
+        self.assertEqual(2, volume['compressionRatio'])
+
+    def test_everything_is_given_back(self) -> None:
+        cluster = self.make_cluster()
+        empty = self.statistics(cluster)
+        uuid = self.create(cluster, size='2gib')['UUID']
+        cluster.write(uuid, base.GIB)
+        snapshot = self.snap(cluster, uuid)['UUID']
+        clone = self.create(
+            cluster, name='c', size='4gib', sourceSnapshotUUID=snapshot
+        )['UUID']
+        cluster.write(clone, base.GIB)
+        self.update(cluster, uuid, size='5gib')
+        self.rollback(cluster, uuid, snapshot)
+        self.assertEqual(
+            6 * base.GIB, self.statistics(cluster)['logicalStorage']
+        )
+        self.delete(cluster, uuid)
+        self.delete(cluster, snapshot, 200, 'snapshots')
+        self.assertEqual(
+            2 * base.GIB, self.statistics(cluster)['logicalUsedStorage']
+        )
+        self.delete(cluster, clone)
+        self.assertEqual(empty, self.statistics(cluster))
+
+    def test_snapshots_and_clones_share_blocks(self) -> None:
+        cluster = self.make_cluster()
+        uuid = self.create(cluster)['UUID']
+        cluster.write(uuid, base.GIB // 2)
+        snapshot = self.snap(cluster, uuid)['UUID']
+        self.create(cluster, name='c', sourceSnapshotUUID=snapshot)
+        self.assertEqual(
+            base.GIB // 2, self.statistics(cluster)['physicalUsedStorage']
+        )
+        found = self.snapshot(cluster, snapshot)['statistics']
+        self.assertEqual(str(base.GIB // 2), found['physicalCapacity'])
+        self.assertNotIn('physicalOwnedCapacity', found)
+
+    def test_a_full_node_turns_read_only(self) -> None:
+        cluster = self.make_cluster(capacity=30 * base.GIB)
+        uuid = self.create(cluster, size='20gib')['UUID']
+        cluster.write(uuid, 9 * base.GIB)
+        volume = self.volume(cluster, uuid)
+        self.assertEqual('ReadOnly', volume['protectionState'])
+        nodes = self.call(cluster, 'GET', '/api/v2/nodes')['nodes']
+        self.assertEqual(
+            [True],
+            [node['readOnly'] for node in nodes if 'readOnly' in node],
+        )
+        error = self.assertRaises(
+            control.SimulatorError, cluster.write, uuid, 1
+        )
+        self.assertEqual(409, error.status)
+        # The two nodes left take no volume of three replicas.
+        made = self.create(cluster, name='wide', replicaCount=3)
+        self.assertEqual('Failed', made['state'])
+
+    def test_growth_beyond_the_limit(self) -> None:
+        cluster = self.make_cluster(
+            capacity=3 * base.GIB, overprovision_limit=2.0
+        )
+        uuid = self.create(cluster, size='5gib')['UUID']
+        self.update(cluster, uuid, 429, size='7gib')
+        self.update(cluster, uuid, size='6gib')
+
+    def test_writes_end_at_the_size(self) -> None:
+        cluster = self.make_cluster()
+        uuid = self.create(cluster)['UUID']
+        self.assertEqual(base.GIB, cluster.write(uuid, 5 * base.GIB))
+        self.update(cluster, uuid, size='512mib', Force=True)
+        self.assertEqual(
+            base.GIB // 2, self.statistics(cluster)['logicalUsedStorage']
+        )
+
+
+class HostTestCase(base.SimulatorTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.cluster = self.make_cluster()
+        self.uuid = self.create(
+            self.cluster,
+            acl={'values': [base.NQN]},
+            IPAcl={'values': ['192.0.2.1']},
+        )['UUID']
+
+    def hosts(self) -> list[str]:
+        volume = self.volume(self.cluster, self.uuid)
+        found: list[str] = volume.get('connectedHosts', [])
+        return found
+
+    def test_connect_and_disconnect(self) -> None:
+        self.cluster.connect_host(base.NQN, self.uuid)
+        self.assertEqual([base.NQN], self.hosts())
+        path = '/api/v2/connectedHosts'
+        query = f'{path}?volumeUUID={self.uuid}'
+        for call in (path, query):
+            found = self.call(self.cluster, 'GET', call)['connectedHosts']
+            self.assertEqual(
+                {
+                    'hostNQN': base.NQN,
+                    'iPAddress': '192.0.2.1',
+                    'hostname': 'host',
+                    'volumeUUIDs': [self.uuid],
+                },
+                found[0],
+            )
+        one = self.call(self.cluster, 'GET', f'{path}/{base.NQN}')
+        self.assertEqual(base.NQN, one['hostNQN'])
+        self.call(self.cluster, 'GET', f'{path}/nqn.x', status=404)
+        query = f'{path}?volumeUUID={base.UNKNOWN}'
+        self.call(self.cluster, 'GET', query, status=404)
+        self.cluster.disconnect_host(base.NQN, self.uuid)
+        self.assertEqual([], self.hosts())
+        self.cluster.disconnect_host(base.NQN)
+        self.assertEqual({}, self.call(self.cluster, 'GET', path))
+
+    def test_acl_keeps_hosts_out(self) -> None:
+        for nqn, address in (
+            ('nqn.other', '192.0.2.1'),
+            (base.NQN, '192.0.2.2'),
+        ):
+            error = self.assertRaises(
+                control.SimulatorError,
+                self.cluster.connect_host,
+                nqn,
+                self.uuid,
+                address=address,
+            )
+            self.assertEqual(409, error.status)
+        self.assertEqual([], self.hosts())
+
+    def test_acl_update_takes_the_volume_away(self) -> None:
+        self.cluster.connect_host(base.NQN, self.uuid)
+        self.update(self.cluster, self.uuid, acl=base.NOBODY)
+        self.assertEqual([], self.hosts())
+
+    def test_shown_late(self) -> None:
+        self.cluster.set_delays(connected_hosts=0.1)
+        self.cluster.connect_host(base.NQN, self.uuid)
+        self.assertEqual([], self.hosts())
+        self.until(self.hosts)
