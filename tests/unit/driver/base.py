@@ -22,7 +22,6 @@ from typing import Any
 import uuid as uuidlib
 
 from cinder import context
-from cinder import coordination
 from cinder import objects
 from cinder.tests.unit import test
 from cinder.tests.unit import utils
@@ -59,6 +58,7 @@ def connector(number: int, *addresses: str) -> dict[str, Any]:
 class FederationTestCase(test.TestCase):
     """Three clusters and a driver in front of them."""
 
+    # Locks are real ones, in files.
     MOCK_TOOZ = False
     CLUSTERS: tuple[str, ...] = ('east', 'west', 'north')
     NODES = 3
@@ -67,10 +67,6 @@ class FederationTestCase(test.TestCase):
         super().setUp()
         self.context = context.get_admin_context()
         self.folder = tempfile.mkdtemp()
-        self.override_config('backend_url', f'file://{self.folder}',
-                             group='coordination')
-        coordination.COORDINATOR.start()
-        self.addCleanup(coordination.COORDINATOR.stop)
         self.unique = uuidlib.uuid4().hex[:8]
         self.arrays: dict[str, SimCluster] = {}
         for name in self.CLUSTERS:
@@ -91,7 +87,7 @@ class FederationTestCase(test.TestCase):
         section = {'api_endpoints': array.api_endpoints[0],
                    'cluster_uuid': array.uuid,
                    'tls_ca_file': array.ca_file,
-                   'jwt': array.token()}
+                   'jwt': array.admin_token}
         section.update(changes)
         return {key: value for key, value in section.items()
                 if value is not None}
