@@ -75,23 +75,29 @@ class Deployment:
     def _bind(
         self, loop: asyncio.AbstractEventLoop
     ) -> list[endpoint.Endpoint]:
-        options = self.cluster.options
-        bound = []
-        for node, application in zip(
-            self.cluster.nodes, self._apis, strict=True
-        ):
-            port = options.base_port and options.base_port + node.index
-            bound.append(
-                endpoint.Endpoint(
-                    loop,
-                    options.listen,
-                    port,
-                    application,
-                    self.identity.context,
-                )
-            )
-            node.api_endpoint = bound[-1].text
+        bound: list[endpoint.Endpoint] = []
+        try:
+            for node in self.cluster.nodes:
+                bound.append(self._bind_node(loop, node))
+        except errors.ControlError:
+            for point in bound:
+                point.release()
+            raise
         return bound
+
+    def _bind_node(
+        self, loop: asyncio.AbstractEventLoop, node: model.Node
+    ) -> endpoint.Endpoint:
+        options = self.cluster.options
+        point = endpoint.Endpoint(
+            loop,
+            options.listen,
+            options.base_port and options.base_port + node.index,
+            self._apis[node.index],
+            self.identity.context,
+        )
+        node.api_endpoint = point.text
+        return point
 
     def _install(self, key: rsa.RSAPrivateKey) -> None:
         """Create projects, credentials and token files."""

@@ -94,4 +94,8 @@ class Endpoint:
     async def close(self) -> None:
         """Refuse connections and give the port back."""
         await self.stop()
+        self.release()
+
+    def release(self) -> None:
+        """Give the port of an endpoint that does not listen back."""
         self._reservation.close()

@@ -32,8 +32,12 @@ from tests.simulator import sparse
 if typing.TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-# Signing keys made ahead: making one takes up to a fifth of a second.
-_KEYS = 4
+    FutureKey = concurrent.futures.Future[rsa.RSAPrivateKey]
+
+# Signing keys made ahead: making one takes up to a fifth of a second. Keys of
+# removed clusters queue behind them and serve again; clusters that exist at
+# the same time never share one.
+_KEYS = 8
 
 
 class Simulator:
@@ -51,14 +55,13 @@ class Simulator:
         self._rng = random.Random(options.seed)
         self._made = 0
         self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
-        self._keys: collections.deque[
-            concurrent.futures.Future[rsa.RSAPrivateKey]
-        ] = collections.deque()
+        self._keys: collections.deque[FutureKey] = collections.deque()
+        self._keys_used: dict[str, FutureKey] = {}
 
-    async def _next_key(self) -> rsa.RSAPrivateKey:
+    def _next_key(self) -> FutureKey:
         while len(self._keys) <= _KEYS:
             self._keys.append(self._pool.submit(pki.new_signing_key))
-        return await asyncio.wrap_future(self._keys.popleft())
+        return self._keys.popleft()
 
     async def add(
         self, options: config.ClusterOptions
@@ -68,7 +71,8 @@ class Simulator:
         :raises ControlError: 409, the name is taken; 400, an address
             cannot be bound.
         """
-        key = await self._next_key()
+        future = self._next_key()
+        key = await asyncio.wrap_future(future)
         if options.name in self.deployments:
             raise errors.ControlError(f'cluster {options.name!r} exists', 409)
         cluster = clusters.Cluster(
@@ -87,6 +91,7 @@ class Simulator:
             self.options.state_dir,
         )
         self.deployments[options.name] = made
+        self._keys_used[options.name] = future
         await made.refresh()
         return made
 
@@ -103,6 +108,7 @@ class Simulator:
         """
         await self.get(name).close()
         del self.deployments[name]
+        self._keys.append(self._keys_used.pop(name))
 
     def get(self, name: str) -> deployment.Deployment:
         """Return a cluster.

@@ -59,7 +59,7 @@ class SimulatorTestCase(base.BaseTestCase):
     ) -> typing.Any:
         """Send a request, check the status and return the parsed body."""
         reply = cluster.request(method, path, body, **options)
-        self.assertEqual(status, reply.status, reply.body)
+        self.assertEqual(status, reply.status, str(reply.body))
         return reply.json()
 
     def create(

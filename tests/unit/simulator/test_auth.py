@@ -52,7 +52,7 @@ class TokenTestCase(base.SimulatorTestCase):
             f'{header}.{claims}.{signature[:-4]}AAAA',
             f'{header}.{tokens.encode(b"[]")}.{signature}',
         ):
-            self.assertEqual(401, self.status(token), token)
+            self.assertEqual(401, self.status(token), str(token))
         basic = {'Authorization': 'Basic dTpw'}
         reply = self.cluster.request(
             'GET', '/api/v2/version', token=None, headers=basic

@@ -35,8 +35,8 @@ class FaultTestCase(base.SimulatorTestCase):
     def names(self) -> list[str]:
         return [item['name'] for item in self.cluster.state()['volumes']]
 
-    def post(self, **options: float) -> control.Reply:
-        return self.cluster.request('POST', _VOLUMES, _BODY, **options)
+    def post(self, timeout: float = 10) -> control.Reply:
+        return self.cluster.request('POST', _VOLUMES, _BODY, timeout=timeout)
 
     def test_refuse_and_recover_on_the_same_port(self) -> None:
         fault = self.cluster.fault('refuse', node=1)
@@ -184,12 +184,12 @@ class FaultTestCase(base.SimulatorTestCase):
         self.assertEqual(['vol'], self.names())
 
     def test_endings_without_a_reply(self) -> None:
-        for kind, params, names in (
-            ('drop_before', {}, []),
-            ('reset', {}, []),
-            ('apply_then_drop', {}, ['vol']),
+        for kind, names in (
+            ('drop_before', []),
+            ('reset', []),
+            ('apply_then_drop', ['vol']),
         ):
-            self.cluster.fault(kind, route='volumes.create', count=1, **params)
+            self.cluster.fault(kind, route='volumes.create', count=1)
             self.assertRaises(http.client.RemoteDisconnected, self.post)
             self.assertEqual(names, self.names(), kind)
         entry = self.cluster.journal()[-1]
@@ -257,7 +257,7 @@ class FaultTestCase(base.SimulatorTestCase):
             ('DELETE', f'{_VOLUMES}/{base.UNKNOWN}', 1, 404),
         ):
             reply = self.cluster.request(method, path, node=node)
-            self.assertEqual(status, reply.status, (method, path, node))
+            self.assertEqual(status, reply.status, f'{method} {path}')
 
     def test_count_and_after(self) -> None:
         self.cluster.fault('status', status=503, after=1, count=2)

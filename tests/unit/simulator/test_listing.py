@@ -89,17 +89,18 @@ class ListingTestCase(base.SimulatorTestCase):
         self.assertEqual(expected, self.page(f'failureDomain={domain}'))
         self.assertEqual(sorted(uuids), self.page('novelty=1'))
 
-    def test_hundred_thousand_volumes(self) -> None:
-        self.cluster.populate(100_000)
+    def test_many_volumes(self) -> None:
+        count = 20_000
+        self.cluster.populate(count)
         answer = self.cluster.request('GET', f'{_VOLUMES}?limit=1')
         first = answer.json()['volumes'][0]
         for _ in range(5):
             self.create(self.cluster, 409, name=first['name'])
-        path = f'{_VOLUMES}/?name=filler-0099999'
+        path = f'{_VOLUMES}/?name=filler-0019999'
         self.assertEqual(
-            'filler-0099999', self.call(self.cluster, 'GET', path)['name']
+            'filler-0019999', self.call(self.cluster, 'GET', path)['name']
         )
         last = self.pages(_VOLUMES, 1000)
-        self.assertEqual(100_000, len(set(last)))
+        self.assertEqual(count, len(set(last)))
         answer = self.call(self.cluster, 'GET', '/api/v2/cluster')
-        self.assertEqual(100_000, answer['health']['numHealthyVolumes'])
+        self.assertEqual(count, answer['health']['numHealthyVolumes'])

@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import typing
+
 from tests.unit.simulator import base
 
 _PROJECTS = '/api/v2/projects'
@@ -49,7 +51,7 @@ class ProjectTestCase(base.SimulatorTestCase):
             {'name': 'p', 'defaultPolicies': [{'policyType': 'odd'}]},
         ):
             reply = self.cluster.request('POST', _PROJECTS, body)
-            self.assertIn(reply.status, (400, 409), body)
+            self.assertIn(reply.status, (400, 409), str(body))
 
     def test_names_are_unique_in_a_project_only(self) -> None:
         self.call(self.cluster, 'POST', _PROJECTS, {'name': 'tenant'})
@@ -93,9 +95,9 @@ class PolicyTestCase(base.SimulatorTestCase):
         super().setUp()
         self.cluster = self.make_cluster(projects=['default', 'other'])
 
-    def make(self, name: str, **rules: object) -> dict[str, object]:
+    def make(self, name: str, **rules: object) -> dict[str, typing.Any]:
         body = {'name': name, 'qoSRateLimitPolicy': rules}
-        made: dict[str, object] = self.call(
+        made: dict[str, typing.Any] = self.call(
             self.cluster, 'POST', _POLICIES, body
         )
         return made
@@ -119,7 +121,7 @@ class PolicyTestCase(base.SimulatorTestCase):
         self.call(self.cluster, 'GET', one, status=404)
 
     def test_bad_policies(self) -> None:
-        both = {'limitBw': {}, 'limitIOPS': {}}
+        both: dict[str, object] = {'limitBw': {}, 'limitIOPS': {}}
         for body in (
             {'name': 'b ad'},
             {'name': 'p', 'qoSRateLimitPolicy': both},

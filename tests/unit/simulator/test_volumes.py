@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import typing
+
 from tests.unit.simulator import base
 
 _HOST = {'values': [base.NQN]}
@@ -152,7 +154,8 @@ class CreateTestCase(base.SimulatorTestCase):
 
     def test_bad_bodies(self) -> None:
         path = f'{base.PROJECT}/volumes'
-        for body in ([], 'text', 5):
+        bodies: tuple[object, ...] = ([], 'text', 5)
+        for body in bodies:
             self.call(self.cluster, 'POST', path, body, 400)
 
     def test_volumes_spread_over_the_nodes(self) -> None:
@@ -169,8 +172,8 @@ class ReadTestCase(base.SimulatorTestCase):
         self.cluster = self.make_cluster(projects=['default', 'tenant'])
         self.uuid = self.create(self.cluster)['UUID']
 
-    def get(self, path: str, status: int = 200) -> dict[str, object]:
-        found: dict[str, object] = self.call(
+    def get(self, path: str, status: int = 200) -> dict[str, typing.Any]:
+        found: dict[str, typing.Any] = self.call(
             self.cluster, 'GET', path, status=status
         )
         return found
