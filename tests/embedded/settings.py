@@ -33,9 +33,11 @@ state_path = {state}
 log_file = {state}/cinder.log
 debug = True
 use_stderr = False
+default_log_levels = {quiet}
 transport_url = fake:/
 auth_strategy = keystone
 api_paste_config = {state}/api-paste.ini
+resource_query_filters_file = {filters}
 osapi_volume_listen = 127.0.0.1
 quota_volumes = -1
 quota_snapshots = -1
@@ -57,6 +59,18 @@ backend_url = file://{state}/coordination
 [oslo_concurrency]
 lock_path = {state}/locks
 """
+
+
+# Everything of the driver is logged; of Cinder, what a reader can use.
+_QUIET = ','.join(f'{name}={level}' for name, level in {
+    'alembic': 'WARNING', 'cinder.api.extensions': 'INFO',
+    'cinder.api.middleware': 'INFO', 'cinder.api.openstack': 'WARNING',
+    'cinder.manager': 'INFO', 'cinder.scheduler': 'INFO',
+    'eventlet': 'WARNING', 'oslo_concurrency': 'INFO',
+    'oslo_db': 'INFO', 'oslo_messaging': 'INFO', 'oslo_policy': 'INFO',
+    'oslo_service': 'INFO', 'py.warnings': 'ERROR',
+    'sqlalchemy': 'WARNING', 'stevedore': 'INFO',
+    'tests.embedded.wsgi': 'INFO', 'urllib3': 'INFO'}.items())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,12 +125,15 @@ def prepare(layout: Layout) -> None:
     for folder in (layout.state, layout.config_dir,
                    layout.state / 'coordination', layout.state / 'locks'):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    layout.base_config.write_text(_BASE.format(state=layout.state))
+    layout.base_config.write_text(_BASE.format(
+        state=layout.state, quiet=_QUIET,
+        filters=_installed('resource_filters.json')))
     layout.config.touch(mode=0o600)
     if not layout.secret.exists():
         _write_private(layout.secret, secrets.token_hex(16))
     layout.paste_config.write_text(
-        paste_config(_installed_paste_config(), layout.secret))
+        paste_config(_installed('api-paste.ini').read_text(),
+                     layout.secret))
 
 
 def paste_config(original: str, secret_file: pathlib.Path) -> str:
@@ -133,11 +150,11 @@ def paste_config(original: str, secret_file: pathlib.Path) -> str:
              f'secret_file = {secret_file}\n')
 
 
-def _installed_paste_config() -> str:
+def _installed(name: str) -> pathlib.Path:
     for path in importlib.metadata.files('cinder') or ():
-        if path.name == 'api-paste.ini':
-            return path.read_text()
-    raise FileNotFoundError('the cinder package holds no api-paste.ini')
+        if path.name == name:
+            return pathlib.Path(str(path.locate())).resolve()
+    raise FileNotFoundError(f'the cinder package holds no {name}')
 
 
 def _write_private(path: pathlib.Path, text: str) -> None:
