@@ -314,6 +314,16 @@ class SimCluster:
         """Set delays: seconds, or (least, most)."""
         self._call('PUT', '/delays', **values)
 
+    def settle(self) -> int:
+        """Let all changes of state under way be done now.
+
+        With long delays, a test holds objects in passing states and lets
+        them go on without waiting.
+
+        :returns: how many changes there were.
+        """
+        return int(self._call('POST', '/settle')['settled'])
+
     def set_clock_skew(self, seconds: float) -> None:
         """Let the cluster's clock be ahead by `seconds`."""
         self._call('PUT', '/clock', skew=seconds)

@@ -85,6 +85,8 @@ class Cluster:
         self.rate = Rate(self)
         self.halted = False
         self._parked: list[collections.abc.Callable[[], None]] = []
+        # Changes of state under way, and whatever else is due later.
+        self.changes = timeline.Timeline(loop)
         self.timeline = timeline.Timeline(loop)
         self.clock_skew = 0.0
         self.etag = options.switches.first_etag
@@ -184,6 +186,7 @@ class Cluster:
         self.subsystem = self.new_uuid()
         self.etag += 1
         if wipe:
+            self.changes.close()
             self.timeline.close()
             self._parked.clear()
             self._delete_data()
@@ -234,7 +237,7 @@ class Cluster:
             item.remember()
             finish()
 
-        self.timeline.after(delay, arrive)
+        self.changes.after(delay, arrive)
 
     def arrive(self, item: model.Resource, state: model.State) -> None:
         """Let an object reach a state by itself."""
@@ -320,12 +323,13 @@ class Cluster:
 
         delay = self.delays.draw('node_start', self.rng)
         if delay:
-            self.timeline.after(delay, arrive)
+            self.changes.after(delay, arrive)
         else:
             arrive()
 
     def close(self) -> None:
         """Cancel what is due and drop the data."""
+        self.changes.close()
         self.timeline.close()
         self._delete_data()
         self.plane.close()

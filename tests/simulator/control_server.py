@@ -172,6 +172,11 @@ async def set_delays(command: Command) -> object:
     return dataclasses.asdict(cluster.delays)
 
 
+async def settle(command: Command) -> object:
+    """Let all changes under way be done now."""
+    return {'settled': command.target.cluster.changes.finish()}
+
+
 async def set_clock(command: Command) -> object:
     """Set by how many seconds the cluster's clock is ahead."""
     skew = command.take(int | float, 'skew', 0.0)
@@ -307,6 +312,7 @@ ROUTES = [
     ControlRoute('PUT', f'{ONE}/switches', set_switches),
     ControlRoute('GET', f'{ONE}/delays', get_delays),
     ControlRoute('PUT', f'{ONE}/delays', set_delays),
+    ControlRoute('POST', f'{ONE}/settle', settle),
     ControlRoute('PUT', f'{ONE}/clock', set_clock),
     ControlRoute('POST', f'{ONE}/faults', add_fault),
     ControlRoute('GET', f'{ONE}/faults', list_faults),

@@ -109,6 +109,6 @@ def _show(cluster: clusters.Cluster, volume: model.Volume) -> None:
 
     delay = cluster.delays.draw('connected_hosts', cluster.rng)
     if delay:
-        cluster.timeline.after(delay, follow)
+        cluster.changes.after(delay, follow)
     else:
         follow()

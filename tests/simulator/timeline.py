@@ -16,6 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import operator
+
+
+Action = collections.abc.Callable[[], None]
 
 
 class Timeline:
@@ -23,19 +27,29 @@ class Timeline:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._timers: set[asyncio.TimerHandle] = set()
+        # The actions by their timers, with the time each is due.
+        self._timers: dict[asyncio.TimerHandle, tuple[float, Action]] = {}
 
-    def after(
-        self, seconds: float, action: collections.abc.Callable[[], None]
-    ) -> None:
+    def after(self, seconds: float, action: Action) -> None:
         """Run `action` in `seconds`, unless closed before."""
 
         def run() -> None:
-            self._timers.discard(timer)
+            del self._timers[timer]
             action()
 
         timer = self._loop.call_later(seconds, run)
-        self._timers.add(timer)
+        self._timers[timer] = self._loop.time() + seconds, action
+
+    def finish(self) -> int:
+        """Run now what is due later, first what is due first.
+
+        :returns: how many actions ran; what they start is not among them.
+        """
+        due = sorted(self._timers.values(), key=operator.itemgetter(0))
+        self.close()
+        for _, action in due:
+            action()
+        return len(due)
 
     def close(self) -> None:
         """Cancel all that is due."""

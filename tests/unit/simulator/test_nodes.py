@@ -163,12 +163,13 @@ class NodeTestCase(base.SimulatorTestCase):
         self.call(self.cluster, 'GET', '/api/v2/version', node=0)
 
     def test_start_passes_activating(self) -> None:
-        self.cluster.set_delays(node_start=0.2)
+        self.cluster.set_delays(node_start=60)
         self.cluster.stop_node(0)
         self.assertEqual('Inactive', self.node_state())
         self.cluster.start_node(0)
         self.assertEqual('Activating', self.node_state())
-        self.until(lambda: self.node_state() == 'Active')
+        self.cluster.settle()
+        self.assertEqual('Active', self.node_state())
 
     def node_state(self) -> str:
         nodes = self.call(self.cluster, 'GET', '/api/v2/nodes')['nodes']
@@ -184,12 +185,11 @@ class NodeTestCase(base.SimulatorTestCase):
         self.assertEqual('Failed', made['state'])
 
     def test_node_lost_while_creating(self) -> None:
-        self.cluster.set_delays(create=0.1)
+        self.cluster.set_delays(create=60)
         uuid = self.create(self.cluster, replicaCount=3)['UUID']
         self.cluster.stop_node(0)
-        self.until(
-            lambda: self.volume(self.cluster, uuid)['state'] == 'Failed'
-        )
+        self.cluster.settle()
+        self.assertEqual('Failed', self.volume(self.cluster, uuid)['state'])
         usage = self.cluster.state()['usage']
         self.assertEqual([0, 0, 0], usage['provisioned'])
 
@@ -413,7 +413,8 @@ class HostTestCase(base.SimulatorTestCase):
         self.assertEqual([], self.hosts())
 
     def test_shown_late(self) -> None:
-        self.cluster.set_delays(connected_hosts=0.1)
+        self.cluster.set_delays(connected_hosts=60)
         self.cluster.connect_host(base.NQN, self.uuid)
         self.assertEqual([], self.hosts())
-        self.until(self.hosts)
+        self.cluster.settle()
+        self.assertEqual([base.NQN], self.hosts())

@@ -292,7 +292,7 @@ class UpdateTestCase(base.SimulatorTestCase):
         )
 
     def test_change_is_visible_when_available_again(self) -> None:
-        self.cluster.set_delays(update=0.2)
+        self.cluster.set_delays(update=60)
         self.update(self.cluster, self.uuid, size='2gib')
         busy = self.volume(self.cluster, self.uuid)
         self.assertEqual('Updating', busy['state'])
@@ -300,12 +300,10 @@ class UpdateTestCase(base.SimulatorTestCase):
         self.update(self.cluster, self.uuid, 503, size='3gib')
         self.delete(self.cluster, self.uuid, 503)
         self.snap(self.cluster, self.uuid, 400)
-        self.until(lambda: self.state() == 'Available')
+        self.assertEqual(1, self.cluster.settle())
         after = self.volume(self.cluster, self.uuid)
+        self.assertEqual('Available', after['state'])
         self.assertEqual(str(2 * base.GIB), after['size'])
-
-    def state(self) -> str:
-        return str(self.volume(self.cluster, self.uuid)['state'])
 
 
 class LifeTestCase(base.SimulatorTestCase):
@@ -314,7 +312,7 @@ class LifeTestCase(base.SimulatorTestCase):
         self.cluster = self.make_cluster()
 
     def test_create_later(self) -> None:
-        self.cluster.set_delays(create=0.2)
+        self.cluster.set_delays(create=60)
         made = self.create(self.cluster)
         self.assertEqual('Creating', made['state'])
         for field in ('protectionState', 'nodeList', 'nsid'):
@@ -323,18 +321,15 @@ class LifeTestCase(base.SimulatorTestCase):
         self.delete(self.cluster, made['UUID'], 503)
         self.snap(self.cluster, made['UUID'], 400)
         self.create(self.cluster, 409)
-        self.until(
-            lambda: (
-                self.volume(self.cluster, made['UUID'])['state'] == 'Available'
-            )
-        )
+        self.cluster.settle()
         after = self.volume(self.cluster, made['UUID'])
+        self.assertEqual('Available', after['state'])
         self.assertEqual('FullyProtected', after['protectionState'])
         self.assertGreater(after['nsid'], 0)
 
     def test_delete_later(self) -> None:
         uuid = self.create(self.cluster)['UUID']
-        self.cluster.set_delays(delete=0.3)
+        self.cluster.set_delays(delete=60)
         self.assertEqual({}, self.delete(self.cluster, uuid))
         self.assertEqual('Deleting', self.volume(self.cluster, uuid)['state'])
         listed = self.call(self.cluster, 'GET', f'{base.PROJECT}/volumes')
@@ -347,12 +342,9 @@ class LifeTestCase(base.SimulatorTestCase):
         path = f'{base.PROJECT}/volumes?showAll=true'
         listed = self.call(self.cluster, 'GET', path)['volumes']
         self.assertEqual({uuid, successor}, {item['UUID'] for item in listed})
-        self.until(lambda: self._gone(uuid))
+        self.cluster.settle()
+        self.volume(self.cluster, uuid, 404)
         self.delete(self.cluster, uuid, 404)
-
-    def _gone(self, uuid: str) -> bool:
-        path = f'{base.PROJECT}/volumes/{uuid}'
-        return self.cluster.request('GET', path).status == 404
 
     def test_delete_at_once(self) -> None:
         uuid = self.create(self.cluster)['UUID']
@@ -387,11 +379,23 @@ class LifeTestCase(base.SimulatorTestCase):
         self.assertEqual('Migrating', self.volume(self.cluster, uuid)['state'])
 
     def test_pending_changes_wait_for_a_stopped_cluster(self) -> None:
-        self.cluster.set_delays(create=0.05)
-        uuid = self.create(self.cluster)['UUID']
+        self.cluster.set_delays(create=60, node_start=60)
+        self.create(self.cluster)
         self.cluster.stop()
-        self.until(lambda: self.cluster.state()['volumes'])
+        self.assertEqual(1, self.cluster.settle())
+        self.assertEqual('Creating', self._only_state())
         self.cluster.start()
-        self.until(
-            lambda: self.volume(self.cluster, uuid)['state'] == 'Available'
-        )
+        self.assertEqual('Creating', self._only_state())
+        self.assertEqual(3, self.cluster.settle())
+        self.assertEqual('Available', self._only_state())
+
+    def _only_state(self) -> str:
+        (volume,) = self.cluster.state()['volumes']
+        return str(volume['state'])
+
+    def test_changes_end_by_themselves(self) -> None:
+        self.cluster.set_delays(create=[0.01, 0.05], delete=0.01)
+        uuid = self.create(self.cluster)['UUID']
+        self.until(lambda: self._only_state() == 'Available')
+        self.delete(self.cluster, uuid)
+        self.until(lambda: not self.cluster.state()['volumes'])
