@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """A circuit breaker: a cluster that does not answer is not asked again.
 
 One failure to connect to *any* endpoint of a cluster opens it at once (the

@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """One cluster at run time: its client, breaker and what is known of it."""
 
 from __future__ import annotations

@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """Making a volume exactly once, whatever gets lost on the way.
 
 The place is recorded before the cluster is asked, so a crash leaves at most
@@ -159,7 +160,7 @@ class Creator:
                 return self._conflict(client, recipe, exc, deadline)
 
         try:
-            return wait_until(attempt, deadline,
+            return wait_until(attempt, deadline.before_last_look(),
                               f'creating {recipe.new.name}', lambda: doubt)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             if doubt is None:
@@ -264,9 +265,9 @@ class Creator:
 
         try:
             if not _ended(seen):
-                wait_until(ended, deadline, f'volume {volume.name} to '
-                           f'become Available', lambda: seen.state.value,
-                           pace)
+                wait_until(ended, deadline.before_last_look(),
+                           f'volume {volume.name} to become Available',
+                           lambda: seen.state.value, pace)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             raise errors.OutcomeUnknown(
                 f'volume {volume.name} ({volume.uuid}) was accepted but did '

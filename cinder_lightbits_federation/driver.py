@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """The Cinder volume driver: unpacks, delegates, translates errors."""
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from cinder_lightbits_federation.exception import told_as
 from cinder_lightbits_federation.exception import translated
 from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation import loader
+from cinder_lightbits_federation import locks
+from cinder_lightbits_federation import manageable
 from cinder_lightbits_federation.options import backend_opts
 from cinder_lightbits_federation import records
 from cinder_lightbits_federation.refs import CreateRequest
@@ -41,6 +44,7 @@ from cinder_lightbits_federation.settings import PoolMode
 from cinder_lightbits_federation.sizes import gib_to_bytes
 from cinder_lightbits_federation.spec import ClusterPin
 from cinder_lightbits_federation.spec import SPEC_HELP
+from cinder_lightbits_federation.spec import VolumeSpec
 from cinder_lightbits_federation import statistics
 
 LOG = logging.getLogger(__name__)
@@ -55,7 +59,8 @@ STATS_PATIENCE = 2.0
 
 
 @interface.volumedriver
-class LightbitsFederationDriver(driver.VolumeDriver):
+class LightbitsFederationDriver(manageable.ManageableMixin,
+                                driver.VolumeDriver):
     """One backend over any number of Lightbits clusters.
 
     Version history:
@@ -159,6 +164,35 @@ class LightbitsFederationDriver(driver.VolumeDriver):
             self.federation.extend_volume(self._ref(volume),
                                           gib_to_bytes(new_size))
 
+    def retype(self, context: Any, volume: Any,
+               new_type: Mapping[str, Any], diff: Mapping[str, Any],
+               host: Mapping[str, Any]) -> bool:
+        """Change compression and QoS policy in place.
+
+        :returns: False when the type needs more than that; Cinder then
+            migrates the volume.
+        """
+        if diff.get('encryption'):
+            return False
+        with translated(volume.id):
+            spec = VolumeSpec.from_extra_specs(
+                new_type.get('extra_specs') or {})
+            return self.federation.retype_volume(self._ref(volume), spec)
+
+    def update_migrated_volume(self, ctxt: Any, volume: Any,
+                               new_volume: Any, original_volume_status: str
+                               ) -> dict[str, Any]:
+        """Leave it to Cinder, on purpose.
+
+        Cinder then gives the volume the ``_name_id`` and the location of the
+        new data, which belong together: a location counts only for the
+        ``name_id`` it was written for (cinder/volume/manager.py,
+        update_migrated_volume).
+
+        :raises NotImplementedError: always.
+        """
+        raise NotImplementedError
+
     # Snapshots
 
     def create_snapshot(self, snapshot: Any) -> ModelUpdate:
@@ -175,6 +209,15 @@ class LightbitsFederationDriver(driver.VolumeDriver):
             self.federation.snapshots.delete(
                 records.snapshot_ref(snapshot, self._project),
                 self.federation.deadline())
+
+    def revert_to_snapshot(self, context: Any, volume: Any, snapshot: Any
+                           ) -> None:
+        """Point a volume back to a snapshot; it keeps its size."""
+        with translated(volume.id, snapshot.id):
+            self.federation.reverter.revert(
+                self._ref(volume),
+                records.snapshot_ref(snapshot, self._project),
+                gib_to_bytes(volume.size), self.federation.deadline())
 
     # Access
 
@@ -232,6 +275,11 @@ class LightbitsFederationDriver(driver.VolumeDriver):
         self.federation.attachments.detach_all(self._ref(volume),
                                                self.federation.deadline())
 
+    @classmethod
+    def clean_volume_file_locks(cls, volume_id: str) -> None:
+        """Remove the lock file of a volume that is gone."""
+        coordination.synchronized_remove(locks.snapshots_of(volume_id))
+
     def ensure_export(self, context: Any, volume: Any) -> None:
         """Nothing to do: access is kept on the array."""
 
@@ -253,6 +301,8 @@ class LightbitsFederationDriver(driver.VolumeDriver):
         settings = self.federation.settings
         views = self.federation.views(settings.poll_interval * 2,
                                       STATS_PATIENCE)
+        functions = {'filter_function': self.get_filter_function(),
+                     'goodness_function': self.get_goodness_function()}
         ratio = self.configuration.safe_get('max_over_subscription_ratio')
         self._stats = {
             'volume_backend_name': self.configuration.safe_get(
@@ -260,9 +310,25 @@ class LightbitsFederationDriver(driver.VolumeDriver):
             'vendor_name': 'Lightbits',
             'driver_version': self.VERSION,
             'storage_protocol': constants.LIGHTOS,
-            'pools': statistics.pools(views, settings, ratio),
+            'pools': [{**pool, **functions} for pool in statistics.pools(
+                views, settings, ratio)],
         }
         return self._stats
+
+    def get_default_filter_function(self) -> str:
+        """:returns: refuses what no single cluster has room for."""
+        return statistics.DEFAULT_FILTER
+
+    def get_default_goodness_function(self) -> str:
+        """:returns: how far the pool is from being promised away."""
+        return statistics.DEFAULT_GOODNESS
+
+    def get_pool(self, volume: Any) -> str:
+        """:returns: the pool that a volume is in, by the record of it."""
+        if self.federation.settings.pools is not PoolMode.CLUSTER:
+            return statistics.FEDERATION_POOL
+        with translated(volume.id):
+            return self.federation.cluster_of(self._ref(volume))
 
     def _init_vendor_properties(self) -> tuple[dict[str, Any], str]:
         properties: dict[str, Any] = {}

@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """The one table from what happened to what Cinder is told.
 
 What Cinder does with a failed create depends on the class: those derived

@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """The use cases over clusters: what a backend does for Cinder.
 
 Knows neither Cinder's objects nor its configuration. Every operation has one
@@ -26,6 +27,7 @@ import time
 
 from cinder_lightbits_federation.attachments import Attachments
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation import conformance
 from cinder_lightbits_federation.creator import Creator
 from cinder_lightbits_federation.creator import Recipe
 from cinder_lightbits_federation.creator import Refused
@@ -36,6 +38,7 @@ from cinder_lightbits_federation.finder import Finder
 from cinder_lightbits_federation.finder import Found
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import locks
+from cinder_lightbits_federation.manage import Manage
 from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation import placement
 from cinder_lightbits_federation.placer import Placer
@@ -45,6 +48,7 @@ from cinder_lightbits_federation.refs import SnapshotRef
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.remover import remove_volume
+from cinder_lightbits_federation.reverter import Reverter
 from cinder_lightbits_federation import room
 from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.sizes import GIB
@@ -84,6 +88,9 @@ class Federation:
         self._creator = Creator(self.owner)
         self._editor = Editor(self.finder, self.owner)
         self.attachments = Attachments(self._editor, settings)
+        self.manage = Manage(self.registry, self.finder, self._editor,
+                             self.owner)
+        self.reverter = Reverter(self.finder, self._editor, self.owner)
         self.snapshots = Snapshots(self.finder, self.owner, get_lock)
 
     def start(self) -> None:
@@ -121,7 +128,7 @@ class Federation:
         """Make a thin clone of a volume, on that volume's cluster."""
         deadline = self.deadline()
         found = self.finder.volume(source, deadline)
-        with self.snapshots.intermediate(found, request.ref,
+        with self.snapshots.intermediate(source, found, request.ref,
                                          deadline) as snapshot:
             return self._create(request, self._source(found.cluster,
                                                       snapshot), deadline)
@@ -171,6 +178,41 @@ class Federation:
             return model.VolumeChange(size=size)
 
         self._editor.change(ref, grow, self.deadline())
+
+    def retype_volume(self, ref: VolumeRef, spec: VolumeSpec) -> bool:
+        """Give a volume the properties of another type, where it is.
+
+        :returns: False when that needs another place, another replica count
+            or something else that cannot be changed; nothing was changed.
+        """
+        deadline = self.deadline()
+        found = self.finder.volume(ref, deadline)
+        misfit = conformance.misfit(
+            found.thing, found.cluster.uuid or '', found.cluster.name,
+            found.project == found.cluster.settings.project(
+                self._project(spec)),
+            spec, self.settings.default_replicas)
+        if misfit is not None:
+            LOG.info('Volume %s cannot be retyped in place: %s', ref.name,
+                     misfit)
+            return False
+
+        def adjust(_cluster: Cluster, now: model.Volume
+                   ) -> model.VolumeChange | None:
+            return conformance.adjustment(
+                now, spec, self.settings.default_compression)
+
+        self._editor.change(ref, adjust, deadline)
+        return True
+
+    def cluster_of(self, ref: VolumeRef) -> str:
+        """:returns: name of the cluster a volume is on.
+
+        Costs no call when the record says it.
+        """
+        if ref.location is not None:
+            return self.finder.place(ref.location).name
+        return self.finder.volume(ref, self.deadline()).cluster.name
 
     # Figures
 

@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """Locks between hosts: bounded, checked, and never the only protection.
 
 Every lock here is advisory. A lease can be lost while the holder sleeps, so
@@ -41,12 +42,14 @@ class Lock(Protocol):
 GetLock = Callable[[str], Lock]
 
 
-def snapshots_of(volume_uuid: str) -> str:
+def snapshots_of(name_id: str) -> str:
     """Name of the lock around snapshots of one volume.
 
     Parallel snapshots of one volume give transient errors on the array.
+
+    :param name_id: the volume's ``name_id``.
     """
-    return f'lightbits-snapshots-{volume_uuid}'
+    return f'lightbits-snapshots-{name_id}'
 
 
 @contextlib.contextmanager

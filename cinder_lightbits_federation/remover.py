@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """Removing an object of a cluster, with proof before and after."""
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ def _remove(first: T, check: Callable[[T], None], deadline: Deadline,
             return None
         return True
 
-    wait_until(attempt, deadline, f'deleting {first.name}',
+    wait_until(attempt, deadline.before_last_look(),
+               f'deleting {first.name}',
                lambda: refusal or seen.state.value)
 
 

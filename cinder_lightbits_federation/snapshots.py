@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """Snapshots of Cinder, and the short-lived ones that clones are made of."""
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Snapshots:
         ahead = Location(self._uuid(source), ref.snapshot_id, source.project,
                          None, attempt)
         recorder.record(ahead)
-        taken = self._take(source, wanted, attempt, deadline)
+        taken = self._take(ref.volume, source, wanted, attempt, deadline)
         location = ahead.completed(taken.uuid)
         recorder.record(location)
         return location
@@ -93,11 +94,12 @@ class Snapshots:
                 lambda now: check_snapshot(ref, self._owner, now), deadline)
 
     @contextlib.contextmanager
-    def intermediate(self, source: Found[model.Volume], target: VolumeRef,
-                     deadline: Deadline) -> Iterator[model.Snapshot]:
+    def intermediate(self, ref: VolumeRef, source: Found[model.Volume],
+                     target: VolumeRef, deadline: Deadline
+                     ) -> Iterator[model.Snapshot]:
         """A snapshot of `source` for as long as a clone is being made.
 
-        It carries a retention time, so a crash leaves nothing for long.
+        Holds the lock of the source's snapshots while it is taken. It carries a retention time, so a crash leaves nothing for long.
         """
         attempt = ownership.new_attempt()
         wanted = model.NewSnapshot(
@@ -106,15 +108,16 @@ class Snapshots:
             description=ownership.describe(self._owner, target.name_id,
                                            attempt),
             retention=RETENTION)
-        taken = self._take(source, wanted, attempt, deadline)
+        taken = self._take(ref, source, wanted, attempt, deadline)
         try:
             yield taken
         finally:
             self._drop(source, taken, attempt, deadline)
 
-    def _take(self, source: Found[model.Volume], wanted: model.NewSnapshot,
-              attempt: str, deadline: Deadline) -> model.Snapshot:
-        name = locks.snapshots_of(source.thing.uuid)
+    def _take(self, ref: VolumeRef, source: Found[model.Volume],
+              wanted: model.NewSnapshot, attempt: str, deadline: Deadline
+              ) -> model.Snapshot:
+        name = locks.snapshots_of(ref.name_id)
         with locks.hold(self._get_lock, name, deadline), \
                 source.cluster.api() as client:
             taken = self._post(client, source.project, wanted, attempt,

@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """What Cinder's scheduler is told: honest, and of clusters that are open."""
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ from cinder_lightbits_federation.sizes import GIB
 from cinder_lightbits_federation.views import ClusterView
 
 FEDERATION_POOL = 'federation'
+
+# For schedulers that have DriverFilter and GoodnessWeigher enabled; nothing
+# depends on them (the driver refuses what does not fit).
+DEFAULT_FILTER = 'volume.size <= capabilities.lightbits_largest_volume_gb'
+DEFAULT_GOODNESS = (
+    'max(0, 100 - 100 * capabilities.provisioned_capacity_gb'
+    ' / max(1, capabilities.total_capacity_gb))')
 
 
 def _gib(size: int) -> float:

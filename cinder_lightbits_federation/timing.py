@@ -31,6 +31,9 @@ FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 1.0
 GROWTH = 1.6
 JITTER = 0.25
+# Share of the time, and seconds at most, kept for the very last question.
+LAST_LOOK = 0.1
+LONGEST_LAST_LOOK = 0.5
 # What usually takes less than this is asked for at once.
 SHORTEST_USUAL = 0.005
 # How much earlier to ask after a first question that was answered, which may
@@ -77,6 +80,15 @@ class Deadline:
     def capped(self, seconds: float) -> Deadline:
         """:returns: this deadline or `seconds` from now, the earlier."""
         return Deadline(min(self.at, time.monotonic() + seconds))
+
+    def before_last_look(self) -> Deadline:
+        """:returns: an earlier deadline, to end a wait with.
+
+        What is left after it is for one more question to be answered in: a
+        question that is asked when the time is over is never sent.
+        """
+        kept = min(self.remaining() * LAST_LOOK, LONGEST_LAST_LOOK)
+        return Deadline(self.at - kept)
 
     def check(self, what: str, last: object = None) -> None:
         """Raise when the time is over.

@@ -27,9 +27,9 @@ HOST = 'os_brick_ext'
 SHARED = frozenset({'timing'})
 ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
-    'access', 'capacity', 'errors', 'location', 'ownership', 'placement',
+    'access', 'capacity', 'conformance', 'errors', 'location', 'ownership', 'placement',
     'refs', 'reservations', 'room', 'sizes', 'spec', 'views'})
-ADAPTERS = frozenset({'driver', 'exception', 'records'})
+ADAPTERS = frozenset({'driver', 'exception', 'manageable', 'records'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

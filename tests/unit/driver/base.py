@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """A driver as Cinder would start it, in front of simulated clusters.
 
 Real: the configuration files, Cinder's database and objects, tooz locks, and
@@ -16,6 +17,7 @@ HTTPS to the simulator. Nothing of the driver is replaced.
 """
 
 from collections.abc import Mapping
+import logging
 import os
 import tempfile
 from typing import Any
@@ -28,6 +30,7 @@ from cinder.tests.unit import utils
 from cinder.volume import configuration
 from cinder.volume import manager
 from cinder.volume import volume_types
+import fixtures
 from oslo_config import cfg
 
 from cinder_lightbits_federation import driver as lb_driver
@@ -103,6 +106,7 @@ class FederationTestCase(test.TestCase):
         options: dict[str, Any] = {
             'volume_backend_name': BACKEND,
             'lightbits_federation_id': FEDERATION_ID,
+            'lightbits_default_num_replicas': min(3, self.NODES),
             'lightbits_api_timeout': 5, 'lightbits_connect_timeout': 1,
             'lightbits_operation_timeout': 10}
         options.update(backend)
@@ -137,6 +141,10 @@ class FederationTestCase(test.TestCase):
         self.addCleanup(made.federation.stop)
         made.check_for_setup_error()
         return made
+
+    def logged(self, level: int = logging.INFO) -> fixtures.FakeLogger:
+        """What is logged from now on."""
+        return self.useFixture(fixtures.FakeLogger(level=level))
 
     # Cinder's records
 
@@ -218,6 +226,12 @@ class FederationTestCase(test.TestCase):
                 if item['name'] == name and item['state'] != 'Deleting':
                     found.append((cluster, item))
         return found
+
+    @staticmethod
+    def labels(found: Mapping[str, Any]) -> dict[str, str]:
+        """The labels of a volume as the array dumps it."""
+        return {item['key']: item['value']
+                for item in found.get('labels') or ()}
 
     def location(self, record: Any) -> Location:
         """The location the database has."""

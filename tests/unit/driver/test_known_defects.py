@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """Defects known of the in-tree driver for single clusters (Cinder 29).
 
 Each test fails on the behaviour it is named after.
