@@ -34,16 +34,17 @@ from tests.simulator import validate
 
 LOG = logging.getLogger(__name__)
 
-ROUTER = calls.Router(
-    [
-        *routes_cluster.ROUTES,
-        *routes_volumes.ROUTES,
-        *routes_snapshots.ROUTES,
-        *routes_tenancy.ROUTES,
-    ]
-)
+ROUTES = [
+    *routes_cluster.ROUTES,
+    *routes_volumes.ROUTES,
+    *routes_snapshots.ROUTES,
+    *routes_tenancy.ROUTES,
+]
+ROUTER = calls.Router(ROUTES)
 
+# The name of what has no route.
 UNKNOWN_ROUTE = 'unknown'
+ROUTE_NAMES = frozenset({route.name for route in ROUTES} | {UNKNOWN_ROUTE})
 
 Action = collections.abc.Callable[[], None]
 
@@ -324,6 +325,7 @@ class NodeApi:
             node=self._node,
             method=request.method,
             path=request.path,
+            query=request.query,
             route=name,
             status=status,
             request_id=headers.get('x-openstack-request-id')

@@ -22,17 +22,8 @@ import socket
 import ssl
 import typing
 
+from tests.simulator import link
 from tests.simulator import tokens
-
-_TIMEOUT = 60
-
-
-class SimulatorError(Exception):
-    """The simulator refused a control call or does not run."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,51 +62,12 @@ class Counters:
     open_connections: int
 
 
-class Control:
-    """The control API; each call has a connection of its own.
-
-    :param address: `ip:port`.
-    """
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: collections.abc.Mapping[str, object] | None = None,
-    ) -> typing.Any:
-        """Return the parsed answer.
-
-        :raises SimulatorError: with the text and status of a refusal.
-        """
-        host, _, port = self._address.rpartition(':')
-        connection = http.client.HTTPConnection(
-            host, int(port), timeout=_TIMEOUT
-        )
-        try:
-            text = None if body is None else jsonlib.dumps(body)
-            connection.request(method, path, text)
-            response = connection.getresponse()
-            answer = jsonlib.loads(response.read())
-        except OSError as err:
-            raise SimulatorError(
-                f'the simulator does not answer: {err}'
-            ) from err
-        finally:
-            connection.close()
-        if response.status != 200:
-            raise SimulatorError(answer['error'], response.status)
-        return answer
-
-
 class SimCluster:
     """A cluster: what a client must know of it, and what can befall it."""
 
     def __init__(
         self,
-        control: Control,
+        control: link.Control,
         ca_file: str,
         info: collections.abc.Mapping[str, typing.Any],
     ) -> None:

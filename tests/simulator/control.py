@@ -34,7 +34,8 @@ from tests.simulator import client
 from tests.simulator.client import Counters
 from tests.simulator.client import Reply
 from tests.simulator.client import SimCluster
-from tests.simulator.client import SimulatorError
+from tests.simulator import link
+from tests.simulator.link import SimulatorError
 
 __all__ = ['Counters', 'Reply', 'SimCluster', 'Simulator', 'SimulatorError']
 
@@ -64,7 +65,7 @@ class Simulator:
         self.control_address: str = ready['control']
         self.state_dir: str = ready['state_dir']
         self.ca_file: str = ready['ca_file']
-        self._control = client.Control(self.control_address)
+        self._control = link.Control(self.control_address)
         self.clusters: dict[str, SimCluster] = {
             info['name']: client.SimCluster(self._control, self.ca_file, info)
             for info in ready['clusters']

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import fnmatch
 import os
 import typing
 
@@ -154,6 +155,11 @@ class Deployment:
         fault = faults.parse(values)
         if fault.node is not None:
             self.node(str(fault.node))
+        if not fnmatch.filter(api.ROUTE_NAMES, fault.route):
+            known = ', '.join(sorted(api.ROUTE_NAMES))
+            raise errors.ControlError(
+                f'fault route: {fault.route!r} matches none of {known}'
+            )
         self.faults.add(fault)
         await self.refresh()
         return fault

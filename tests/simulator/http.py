@@ -185,7 +185,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _flush(self) -> None:
-        if self._tls is not None and not self.closed:
+        if self._tls is not None and not (self.closed or self.frozen):
             data = self._tls.outgoing()
             if data:
                 self._transport.write(data)
@@ -262,7 +262,7 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def _write(self, data: bytes) -> None:
-        if self.closed or self.frozen:
+        if self.closed:
             return
         if self._tls is None:
             self._transport.write(data)
@@ -296,16 +296,17 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def freeze(self) -> None:
-        """Read no more and write no more."""
+        """Read no more and send no more over TLS."""
         if not self.closed and not self.frozen:
             self.frozen = True
             self._transport.pause_reading()
 
     def thaw(self) -> None:
-        """Read again, beginning with what came meanwhile."""
+        """Go on with what came and what was answered meanwhile."""
         if self.frozen and not self.closed:
             self.frozen = False
             self._transport.resume_reading()
+            self._flush()
             held, self._held = self._held, []
             for data in held:
                 self.data_received(data)

@@ -174,6 +174,10 @@ def _place(
     volume.top = cluster.usage.new_layer(nodes, volume.compression)
     cluster.usage.share(volume.layers)
     cluster.usage.place(nodes, volume.size)
+    if source is None:
+        cluster.plane.create(volume.uuid, volume.size)
+    else:
+        cluster.plane.clone(source.uuid, volume.uuid, volume.size)
 
 
 def _finish_create(
@@ -183,14 +187,11 @@ def _finish_create(
 ) -> None:
     if volume.nodes and not placement.ready(cluster, volume.nodes):
         _unplace(cluster, volume)
-        _place(cluster, volume, source)
+        if source is None or cluster.snapshots.get(source.uuid) is source:
+            _place(cluster, volume, source)
     if not volume.nodes:
         cluster.arrive(volume, model.State.FAILED)
         return
-    if source is None:
-        cluster.plane.create(volume.uuid, volume.size)
-    else:
-        cluster.plane.clone(source.uuid, volume.uuid, volume.size)
     cluster.arrive(volume, model.State.AVAILABLE)
 
 
@@ -200,6 +201,7 @@ def _unplace(cluster: clusters.Cluster, volume: model.Volume) -> None:
         return
     cluster.usage.release((*volume.layers, volume.top))
     cluster.usage.place(volume.nodes, volume.size, -1)
+    cluster.plane.delete(volume.uuid)
     volume.nodes = volume.layers = ()
     volume.top = None
 
@@ -332,7 +334,6 @@ def _finish_delete(cluster: clusters.Cluster, volume: model.Volume) -> None:
     _unplace(cluster, volume)
     cluster.volumes.remove(volume)
     cluster.depart(volume)
-    cluster.plane.delete(volume.uuid)
     if volume.source_uuid:
         snapshots.forget_clone(cluster, volume)
     cluster.drained(volume.project)

@@ -283,6 +283,7 @@ class FaultTestCase(base.SimulatorTestCase):
             ('refuse', {'count': 1}, 'count'),
             ('refuse', {'route': 'version'}, 'route'),
             ('reset', {'node': 3}, 'node'),
+            ('reset', {'route': 'volume.create'}, 'volumes.create'),
             ('reset', {'after': -1}, 'after'),
         ):
             error = self.assertRaises(

@@ -104,6 +104,20 @@ class SparseTestCase(base.SimulatorTestCase):
         for uuid in (self.uuid, snapshot, clone):
             self.assertLess(self.blocks(uuid), 100)
 
+    def test_a_clone_in_creation_outlives_its_snapshot(self) -> None:
+        self.put(self.uuid, 0, b'data')
+        snapshot = self.snap(self.cluster, self.uuid)['UUID']
+        self.cluster.set_delays(create=60)
+        clone = self.create(
+            self.cluster, name='c', sourceSnapshotUUID=snapshot
+        )['UUID']
+        self.delete(self.cluster, snapshot, 200, 'snapshots')
+        self.cluster.settle()
+        self.assertEqual(
+            'Available', self.volume(self.cluster, clone)['state']
+        )
+        self.assertEqual(b'data', self.get(clone, 0))
+
     def test_usage_is_measured(self) -> None:
         self.put(self.uuid, 0, os.urandom(_MIB))
         statistics = self.volume(self.cluster, self.uuid)['statistics']
