@@ -144,6 +144,10 @@ class LostReply(Exception):
         super().__init__(text)
 
 
+class PoolClosed(Exception):
+    """The pool was closed before the request got a connection from it."""
+
+
 def exchange(pool: connection.ProvenPool, call: Call,
              headers: Mapping[str, str], connect_timeout: float,
              deadline: timing.Deadline) -> Reply:
@@ -157,6 +161,7 @@ def exchange(pool: connection.ProvenPool, call: Call,
     :raises NotSent: no connection, or the wrong one; nothing has left.
     :raises Rejected: the token was refused while connecting.
     :raises LostReply: the request may have arrived.
+    :raises PoolClosed: nothing has left; there is a new pool by now.
     """
     started = time.monotonic()
     outcome = 'no connection'
@@ -197,6 +202,8 @@ def _exchange(pool: connection.ProvenPool, call: Call,
                     connect=min(connect_timeout, left), read=left,
                     total=left))
         return _reply(response)
+    except urllib3.exceptions.ClosedPoolError as error:
+        raise PoolClosed from error
     except connection.FAILURES as error:
         # A failure to connect is a LightbitsError and passes by.
         raise LostReply(connection.describe(error),

@@ -116,6 +116,9 @@ class Operation:
             endpoint = plan.pop(0)
             try:
                 return self._attempt(endpoint, headers, last=not plan)
+            except exchange.PoolClosed:
+                # By another thread, whose call has failed there.
+                plan.insert(0, endpoint)
             except exchange.LostReply as lost:
                 if self._call.write:
                     raise errors.Ambiguous(

@@ -13,6 +13,7 @@
 """What is sent, and which answers are taken."""
 
 import json
+from unittest import mock
 
 from cinder_lightbits_federation.lightbits import client as lb_client
 from cinder_lightbits_federation.lightbits import errors
@@ -182,6 +183,15 @@ class AnswerTestCase(wire_base.WireTestCase):
         error = self.assertRaises(errors.Ambiguous, made.delete_volume, 'p',
                                   UUID)
         self.assertIn('timed out', str(error))
+
+    def test_endless_answers_spoil_no_connection(self) -> None:
+        server = self.serve(lambda request: wire.Answer(
+            body=b'{}' if request.method == 'DELETE' else b' ' * 200_000))
+        made = self.client(server)
+        with mock.patch.object(exchange, 'LARGEST_REPLY', 100_000):
+            self.assertRaises(errors.Unreachable, made.version, 'p')
+        # On a connection with a rest of that it would be in doubt.
+        made.delete_volume('p', UUID)
 
     def test_redirects_are_not_followed(self) -> None:
         other = self.serve()

@@ -12,6 +12,7 @@
 
 """Every connection proves to lead to the right cluster."""
 
+import time
 import uuid
 
 from cinder_lightbits_federation.lightbits import endpoints
@@ -82,6 +83,7 @@ class ProofTestCase(wire_base.WireTestCase):
         self.assertEqual(1, wrong.connections)
         status = made.endpoints()[0]
         self.assertEqual((1, False), (status.failures, status.current))
+        self.assertGreater(status.sick_until, time.monotonic() + 30)
         self.assertIn(OTHER, status.trouble)
 
     def test_restart_under_another_uuid(self) -> None:
@@ -172,6 +174,20 @@ class FailedProofTestCase(wire_base.WireTestCase):
         made = self.client(server, source=source)
         self.assertRaises(errors.Unauthorized, made.version, 'p')
         self.assertEqual(1, source.renewals)
+
+    def test_renewed_by_another_thread_meanwhile(self) -> None:
+        class Changing(Renewable):
+            def bearer(self, project: str) -> str | None:
+                return (self.chain.pop(0) if len(self.chain) > 1
+                        else self.chain[0])
+
+        server = self.serve(
+            lambda request: wire.info()
+            if request.headers['authorization'] == 'Bearer new'
+            else wire.refusal(401, 16), prove=False)
+        source = Changing('old', 'new')
+        self.client(server, source=source).version('p')
+        self.assertEqual(0, source.renewals)
 
     def test_forbidden_is_final(self) -> None:
         server = self.serve(lambda request: wire.refusal(403, 7),

@@ -44,11 +44,11 @@ class RedactTestCase(base.BaseTestCase):
 
     def test_bodies(self) -> None:
         body = {'ID': 'cred-1', 'payload': 'c2VjcmV0',
-                'deep': [{'Secret': 'c2VjcmV0'}], 'size': '1b'}
+                'deep': [{'hostSecret': 'c2VjcmV0'}], 'size': '1b'}
         shown = redact.body(json.dumps(body).encode())
         self.assertNotIn('c2VjcmV0', shown)
         self.assertEqual(
-            {'ID': 'cred-1', 'payload': '***', 'deep': [{'Secret': '***'}],
+            {'ID': 'cred-1', 'payload': '***', 'deep': [{'hostSecret': '***'}],
              'size': '1b'}, json.loads(shown))
 
     def test_labels_are_no_secrets(self) -> None:

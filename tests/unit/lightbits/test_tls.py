@@ -53,6 +53,15 @@ class TrustTestCase(wire_base.WireTestCase):
         self.assert_refused(self.trust,
                             self.authority.certificate('127.0.0.1'))
 
+    def test_the_common_name_is_no_host_name_unless_told(self) -> None:
+        server = self.serve(
+            certificate=self.authority.certificate('localhost'))
+        self.assertRaises(
+            errors.Untrusted, self.client(server, host='localhost').version,
+            'p')
+        named = tls.TlsTrust(ca_file=self.ca, server_name='localhost')
+        self.client(server, host='localhost', trust=named).version('p')
+
     def test_stock_certificate_by_server_name(self) -> None:
         named = tls.TlsTrust(ca_file=self.ca, server_name='api.service')
         self.assert_trusted(named, self.stock)

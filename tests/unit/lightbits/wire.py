@@ -97,6 +97,8 @@ Script = Callable[[Request], Answer | None]
 class Server:
     """Listens on loopback until `stop`.
 
+    Counts `connections` that were opened, and those the client `closed`.
+
     :param script: makes the answers; None closes the connection without
         one. The cluster info is answered by the server unless the script
         takes over `PROOF`.
@@ -108,6 +110,7 @@ class Server:
         self.script = script
         self.requests: list[Request] = []
         self.connections = 0
+        self.closed = 0
         self._open: list[socket.socket] = []
         family = socket.AF_INET6 if ':' in host else socket.AF_INET
         self._stopping = False
@@ -171,6 +174,7 @@ class Server:
                 number: int) -> bool:
         request = _request(stream, number)
         if request is None:
+            self.closed += 1
             return False
         self.requests.append(request)
         answer = self.script(request)
