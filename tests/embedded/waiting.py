@@ -20,7 +20,10 @@ from typing import TypeVar
 
 T = TypeVar('T')
 
-_POLL_SECONDS = 0.1
+# Looking costs the service time, so it is done less and less often.
+_FIRST_PAUSE = 0.05
+_LAST_PAUSE = 0.5
+_GROWTH = 1.3
 
 
 class WaitedTooLong(AssertionError):
@@ -36,6 +39,7 @@ def wait_for(look: Callable[[], T | None], what: str,
     :raises WaitedTooLong: with `what` and the last thing `look` returned.
     """
     deadline = time.monotonic() + timeout
+    pause = _FIRST_PAUSE
     while True:
         found = look()
         if found:
@@ -43,4 +47,5 @@ def wait_for(look: Callable[[], T | None], what: str,
         if time.monotonic() >= deadline:
             raise WaitedTooLong(
                 f'waited {timeout:g} s for {what}; last seen: {found!r}')
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(pause * _GROWTH, _LAST_PAUSE)
