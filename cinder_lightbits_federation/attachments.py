@@ -27,7 +27,7 @@ from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.refs import VolumeRef
-from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.timing import Deadline
 
 LOG = logging.getLogger(__name__)
@@ -45,9 +45,9 @@ class Attachment:
 class Attachments:
     """Use cases of access."""
 
-    def __init__(self, editor: Editor, settings: FederationSettings) -> None:
+    def __init__(self, editor: Editor, registry: Registry) -> None:
         self._editor = editor
-        self._settings = settings
+        self._registry = registry
 
     def attach(self, ref: VolumeRef, host: HostAccess,
                attached: Sequence[HostAccess], deadline: Deadline
@@ -61,7 +61,7 @@ class Attachments:
         def admit(_cluster: Cluster, now: model.Volume
                   ) -> model.VolumeChange | None:
             return access.grant(now, host, attached,
-                                self._settings.use_ip_acl)
+                                self._registry.settings.use_ip_acl)
 
         cluster, volume = self._editor.change(ref, admit, deadline)
         if volume.protection in (model.ProtectionState.READ_ONLY,
@@ -82,7 +82,7 @@ class Attachments:
         def expel(_cluster: Cluster, now: model.Volume
                   ) -> model.VolumeChange | None:
             return access.revoke(now, host, remaining,
-                                 self._settings.use_ip_acl)
+                                 self._registry.settings.use_ip_acl)
 
         self._expel(ref, expel, deadline)
 
@@ -109,6 +109,6 @@ class Attachments:
               ) -> model.ClusterInfo:
         if cluster.vitals is not None:
             return cluster.vitals.info
-        project = cluster.settings.project(self._settings.project)
+        project = cluster.settings.project(self._registry.settings.project)
         with cluster.api() as client:
             return client.cluster_info(project, deadline=deadline)

@@ -32,8 +32,10 @@ from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
 from cinder_lightbits_federation.timing import Pace
 from cinder_lightbits_federation.views import AdminState
+from cinder_lightbits_federation.views import ALLOWED
 from cinder_lightbits_federation.views import ClusterView
 from cinder_lightbits_federation.views import Connection
+from cinder_lightbits_federation.views import Use
 
 LOG = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class Cluster:
         self.snapshot_pace = Pace()
         self.wanted = threading.Event()
         self._identify = identify
+        self._default_project = default_project
         self._project = settings.project(default_project)
         self._refreshing = threading.Lock()
         self._vitals: inventory.Vitals | None = None
@@ -97,6 +100,20 @@ class Cluster:
     def admin_state(self) -> AdminState:
         """What the cluster may be used for."""
         return self.settings.admin_state
+
+    def allows(self, use: Use) -> bool:
+        """Whether the administrative state permits a use."""
+        return use in ALLOWED[self.admin_state]
+
+    def adopt(self, settings: ClusterSettings) -> None:
+        """Take over settings that differ in what the client does not see."""
+        if settings.admin_state is not self.admin_state:
+            LOG.warning('Cluster %s: administrative state %s, was %s.',
+                        self.name, settings.admin_state.value,
+                        self.admin_state.value)
+        self.settings = settings
+        self._project = settings.project(self._default_project)
+        self.wanted.set()
 
     @property
     def status(self) -> Status:
@@ -203,7 +220,7 @@ class Cluster:
         self.client.close()
 
     def _refuse_when_down(self) -> None:
-        if self.admin_state is AdminState.LOST:
+        if not self.allows(Use.ASK):
             raise lb_errors.Unreachable('declared lost', cluster=self.name)
         problem = self._status.problem
         if self._status.connection in (Connection.MISCONFIGURED,

@@ -33,13 +33,13 @@ from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.exception import told_as
 from cinder_lightbits_federation.exception import translated
 from cinder_lightbits_federation.federation import Federation
-from cinder_lightbits_federation import loader
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation import manageable
 from cinder_lightbits_federation.options import backend_opts
 from cinder_lightbits_federation import records
 from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.refs import VolumeRef
+from cinder_lightbits_federation.service import Service
 from cinder_lightbits_federation.settings import PoolMode
 from cinder_lightbits_federation.sizes import gib_to_bytes
 from cinder_lightbits_federation.spec import ClusterPin
@@ -79,7 +79,7 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         self.configuration.append_config_values(backend_opts)
         # Nothing that lives in threads or sockets: the launcher forks after
         # this and calls do_setup in the child.
-        self._federation: Federation | None = None
+        self._service: Service | None = None
 
     @staticmethod
     def get_driver_options() -> list[cfg.Opt]:
@@ -89,10 +89,10 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
     @property
     def federation(self) -> Federation:
         """The use cases; exists from `do_setup` on."""
-        if self._federation is None:
+        if self._service is None:
             raise told_as(errors.FederationError(
                 'the driver is not set up; see the log of its start'))
-        return self._federation
+        return self._service.federation
 
     # Life
 
@@ -101,24 +101,21 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
 
         Succeeds while clusters are down. Called again after a failure.
         """
-        if self._federation is not None:
-            self._federation.stop()
-            self._federation = None
+        self.tear_down()
         with translated():
-            settings = loader.load(
-                self.configuration, self.configuration.config_group,
-                self.host or CONF.host, bool(self.cluster_name),
-                CONF.config_file or (), CONF.config_dir or ())
-            federation = Federation(settings, self._get_lock)
-            federation.start()
-        self._federation = federation
+            service = Service(self.configuration, self.host or CONF.host,
+                              bool(self.cluster_name))
+            service.start()
+        self._service = service
+
+    def tear_down(self) -> None:
+        """End what `do_setup` has started. Idempotent."""
+        if self._service is not None:
+            self._service.stop()
+        self._service = None
 
     def check_for_setup_error(self) -> None:
         """Nothing more: `do_setup` refuses what is wrong."""
-
-    @staticmethod
-    def _get_lock(name: str) -> Any:
-        return coordination.COORDINATOR.get_lock(name)
 
     # Volumes
 

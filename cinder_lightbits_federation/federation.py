@@ -56,8 +56,8 @@ from cinder_lightbits_federation.snapshots import Snapshots
 from cinder_lightbits_federation.spec import is_uuid
 from cinder_lightbits_federation.spec import VolumeSpec
 from cinder_lightbits_federation.timing import Deadline
-from cinder_lightbits_federation.views import AdminState
 from cinder_lightbits_federation.views import ClusterView
+from cinder_lightbits_federation.views import Use
 
 LOG = logging.getLogger(__name__)
 
@@ -78,7 +78,6 @@ class Federation:
 
     def __init__(self, settings: FederationSettings,
                  get_lock: locks.GetLock) -> None:
-        self.settings = settings
         self.owner = ownership.Owner(settings.federation_id)
         self.registry = Registry(settings)
         # Near-ties only; the seed of the operating system is what is wanted.
@@ -87,11 +86,20 @@ class Federation:
         self.finder = Finder(self.registry, self.owner)
         self._creator = Creator(self.owner)
         self._editor = Editor(self.finder, self.owner)
-        self.attachments = Attachments(self._editor, settings)
+        self.attachments = Attachments(self._editor, self.registry)
         self.manage = Manage(self.registry, self.finder, self._editor,
                              self.owner)
         self.reverter = Reverter(self.finder, self._editor, self.owner)
         self.snapshots = Snapshots(self.finder, self.owner, get_lock)
+
+    @property
+    def settings(self) -> FederationSettings:
+        """The configuration as it is applied now."""
+        return self.registry.settings
+
+    def apply(self, settings: FederationSettings) -> None:
+        """Apply a changed configuration, at run time."""
+        self.registry.apply(settings)
 
     def start(self) -> None:
         """Connect to the clusters; those that are down join later."""
@@ -225,7 +233,7 @@ class Federation:
         """
         self.registry.refresh(
             [cluster for cluster in self.registry.clusters
-             if cluster.admin_state is not AdminState.LOST],
+             if cluster.allows(Use.ASK)],
             max_age, Deadline.after(patience))
         return self.placer.views()
 

@@ -29,7 +29,7 @@ from cinder_lightbits_federation.refs import SnapshotRef
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.timing import Deadline
-from cinder_lightbits_federation.views import AdminState
+from cinder_lightbits_federation.views import Use
 
 T = TypeVar('T', model.Volume, model.Snapshot)
 
@@ -210,7 +210,7 @@ class Finder:
                 ask: Callable[[Cluster, str], T | None],
                 deadline: Deadline) -> list[Found[T]]:
         clusters = [cluster for cluster in self._registry.clusters
-                    if cluster.admin_state is not AdminState.LOST]
+                    if cluster.allows(Use.ASK)]
 
         def question(cluster: Cluster) -> Found[T] | None:
             local = cluster.settings.project(project)

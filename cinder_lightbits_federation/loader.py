@@ -19,6 +19,7 @@ the same files as Cinder's: their names are not known beforehand.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+import hashlib
 import ipaddress
 import logging
 from typing import Any, Protocol
@@ -42,6 +43,9 @@ from cinder_lightbits_federation.settings import PoolMode
 from cinder_lightbits_federation.views import AdminState
 
 LOG = logging.getLogger(__name__)
+
+TOKEN_OPTIONS = ('jwt', 'jwt_file', 'credential_id', 'private_key_file',
+                 'token_scope')
 
 _DERIVED_IDS = uuidlib.UUID('5a0f6c9e-8f64-4a39-9b5b-7c1f2a6f4d10')
 
@@ -114,6 +118,14 @@ class ClusterSections:
                 for section in self._conf.list_all_sections()
                 if section.startswith(prefix)]
 
+    def listed(self, section: str) -> list[str] | None:
+        """:returns: ``lightbits_clusters`` of a backend section, if set."""
+        self._conf.register_opts(options.backend_opts, group=section)
+        found: list[str] | None = _value(
+            section, 'lightbits_clusters',
+            lambda: self._conf[section]['lightbits_clusters'])
+        return found
+
     def get(self, name: str, option: str) -> Any:
         """Read an option of a cluster.
 
@@ -139,7 +151,10 @@ def _get(backend: Backend, section: str, option: str) -> Any:
 
 def _members(backend: Backend, section: str, sections: ClusterSections
              ) -> list[str]:
-    listed = _get(backend, section, 'lightbits_clusters')
+    # From the files as they are now: Cinder reads its own only at the start.
+    listed = sections.listed(section)
+    if listed is None:
+        listed = _get(backend, section, 'lightbits_clusters')
     existing = sections.names()
     if listed is None:
         return [name for name in existing
@@ -196,6 +211,10 @@ def _cluster(backend: Backend, sections: ClusterSections, name: str
     section = options.CLUSTER_PREFIX + name
     option = {item.name: sections.get(name, item.name)
               for item in options.cluster_opts}
+    if option['admin_state'] == 'lost' and not option['cluster_uuid']:
+        raise errors.InvalidSetting(
+            section, 'cluster_uuid', 'must be set to declare the cluster '
+            'lost (admin_state): what is only there counts as gone then')
     trust, trust_option = _trust(backend, section, option)
     tokens, token_option = _tokens(section, option)
     return ClusterSettings(
@@ -212,7 +231,16 @@ def _cluster(backend: Backend, sections: ClusterSections, name: str
                                         option['endpoint_networks'])),
         tokens=tokens, admin_state=AdminState(option['admin_state']),
         project_map=dict(option['project_map']),
-        token_option=token_option, trust_option=trust_option)
+        token_option=token_option, trust_option=trust_option,
+        signature=_signature(option),
+        token_signature=_signature({key: option[key]
+                                    for key in TOKEN_OPTIONS}))
+
+
+def _signature(option: Mapping[str, Any]) -> str:
+    """A digest: secrets must not be kept just to be compared."""
+    text = repr(sorted((key, str(value)) for key, value in option.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _seeds(section: str, values: Sequence[str]

@@ -33,7 +33,7 @@ from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.spec import is_uuid
 from cinder_lightbits_federation.timing import Deadline
-from cinder_lightbits_federation.views import AdminState
+from cinder_lightbits_federation.views import Use
 
 T = TypeVar('T', model.Volume, model.Snapshot)
 
@@ -243,7 +243,7 @@ class Manage:
 
     def _clusters(self, wanted: str | None) -> Sequence[Cluster]:
         usable = [cluster for cluster in self._registry.clusters
-                  if cluster.admin_state is not AdminState.LOST]
+                  if cluster.allows(Use.ASK)]
         if wanted is None:
             return usable
         chosen = [cluster for cluster in usable

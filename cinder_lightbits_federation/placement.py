@@ -31,8 +31,10 @@ from cinder_lightbits_federation.room import PoolFigures
 from cinder_lightbits_federation import sizes
 from cinder_lightbits_federation import spec as specs
 from cinder_lightbits_federation.views import AdminState
+from cinder_lightbits_federation.views import ALLOWED
 from cinder_lightbits_federation.views import ClusterView
 from cinder_lightbits_federation.views import Connection
+from cinder_lightbits_federation.views import Use
 
 __all__ = ('AdminState', 'Candidate', 'ClusterView', 'Connection',
            'Decision', 'PlacementPolicy', 'PlacementRequest', 'PoolFigures',
@@ -166,10 +168,10 @@ def _outside(view: ClusterView, request: PlacementRequest,
 
 def _state(view: ClusterView, request: PlacementRequest,
            _policy: PlacementPolicy) -> str | None:
-    allowed = {AdminState.ENABLED}
-    if request.for_clone:
-        allowed |= {AdminState.DISABLED, AdminState.DRAINING}
-    return None if view.admin_state in allowed else view.admin_state.value
+    use = Use.COPY if request.for_clone else Use.CREATE
+    if use in ALLOWED[view.admin_state]:
+        return None
+    return view.admin_state.value
 
 
 def _connection(view: ClusterView, _request: PlacementRequest,

@@ -165,3 +165,15 @@ def attached_hosts(volume: Any, networks: Sequence[Network]
     connectors = [item.connector for item in attachments if item.connector]
     return [host_of(item, networks) for item in connectors
             if item.get('nqn')]
+
+
+def volumes_on(host: str, cluster_uuid: str) -> list[str]:
+    """:returns: ids of a backend's volumes that are recorded on a cluster."""
+    volumes = objects.VolumeList.get_all_by_host(
+        cinder_context.get_admin_context(), host)
+    found = []
+    for volume in volumes:
+        place = recorded_for(volume.provider_location, volume.name_id)
+        if place is not None and place.cluster_uuid == cluster_uuid:
+            found.append(str(volume.id))
+    return found

@@ -18,9 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import concurrent.futures
 import dataclasses
 import logging
-import random
 import threading
-import time
 from typing import Generic, TypeVar
 
 import futurist
@@ -28,11 +26,13 @@ from oslo_context import context as oslo_context
 
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.keeper import Keeper
 from cinder_lightbits_federation.lightbits import errors as lb_errors
+from cinder_lightbits_federation.settings import BrokenCluster
+from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
-from cinder_lightbits_federation.views import AdminState
 from cinder_lightbits_federation.views import Connection
 
 LOG = logging.getLogger(__name__)
@@ -44,7 +44,6 @@ FIRST_LOOK = 2.0
 # Threads one cluster may occupy when all clusters are asked at once: a slow
 # one fills its own queue and nobody else's.
 FAN_OUT_THREADS = 8
-STILL_DOWN_EVERY = 60.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,19 +63,20 @@ class Registry:
 
     def __init__(self, settings: FederationSettings) -> None:
         self.settings = settings
-        self.broken = settings.broken
-        self._clusters = {
-            item.name: Cluster(item, settings.project, self._identify)
-            for item in settings.clusters}
-        self._stop = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._executors: dict[str, futurist.ThreadPoolExecutor] = {}
         self._lock = threading.Lock()
+        self._keepers = {item.name: self._keeper(item)
+                         for item in settings.clusters}
+        self._executors: dict[str, futurist.ThreadPoolExecutor] = {}
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
         """All clusters with a usable section, in the order configured."""
-        return tuple(self._clusters.values())
+        return tuple(keeper.cluster for keeper in self._keepers.values())
+
+    @property
+    def broken(self) -> tuple[BrokenCluster, ...]:
+        """The sections that cannot be used."""
+        return self.settings.broken
 
     def by_uuid(self, uuid: str) -> Cluster:
         """:raises UnknownCluster: no known cluster has this UUID."""
@@ -88,11 +88,11 @@ class Registry:
 
     def uuid_of(self, name: str) -> str:
         """:raises UnknownCluster: no reached cluster has this name."""
-        cluster = self._clusters.get(name)
-        if cluster is None or cluster.uuid is None:
-            raise errors.UnknownCluster(
-                f'cluster {name} is not known here or was not reached yet')
-        return cluster.uuid
+        for cluster in self.clusters:
+            if cluster.name == name and cluster.uuid is not None:
+                return cluster.uuid
+        raise errors.UnknownCluster(
+            f'cluster {name} is not known here or was not reached yet')
 
     def start(self) -> None:
         """Look at all clusters at once and keep looking.
@@ -100,23 +100,43 @@ class Registry:
         Returns when every cluster was seen or after two seconds, whichever
         comes first; those that did not answer are looked at on and on.
         """
-        for item in self.broken:
-            LOG.error('Cluster %s is not used: %s', item.name, item.problem)
-        started = Deadline.after(FIRST_LOOK)
-        seen = [self._start_keeper(cluster) for cluster in self.clusters
-                if cluster.admin_state is not AdminState.LOST]
-        for event in seen:
-            event.wait(started.remaining())
+        self._tell_broken()
+        self._start(self._keepers.values())
+
+    def apply(self, settings: FederationSettings) -> None:
+        """Bring the clusters to what a changed configuration says.
+
+        Clusters that are new are looked at before this returns, for two
+        seconds at most; what did not change is left alone; calls under way
+        on a cluster that goes are carried through. Not for use in parallel.
+        """
+        before = dict(self._keepers)
+        fresh: list[Keeper] = []
+        after: dict[str, Keeper] = {}
+        for item in settings.clusters:
+            kept = before.get(item.name)
+            if kept is not None and kept.cluster.settings.same_client(item):
+                if kept.cluster.settings.signature != item.signature:
+                    kept.cluster.adopt(item)
+                after[item.name] = before.pop(item.name)
+            else:
+                after[item.name] = self._keeper(item)
+                fresh.append(after[item.name])
+        # A cluster that only gets another token is never away.
+        self._start(fresh)
+        self.settings = settings
+        self._keepers = after
+        self._tell_broken()
+        for keeper in before.values():
+            LOG.warning('Cluster %s is not served any more%s.',
+                        keeper.cluster.name,
+                        ' as before' if keeper.cluster.name in after else '')
+            self._retire(keeper)
 
     def stop(self) -> None:
         """End the threads and close all connections. Idempotent."""
-        self._stop.set()
-        for cluster in self.clusters:
-            cluster.wanted.set()
-        for executor in self._executors.values():
-            executor.shutdown(wait=False)
-        for cluster in self.clusters:
-            cluster.close()
+        for keeper in self._keepers.values():
+            self._retire(keeper)
 
     def ask(self, clusters: Iterable[Cluster],
             question: Callable[[Cluster], T], deadline: Deadline
@@ -188,7 +208,7 @@ class Registry:
                   ) -> errors.SettingProblem | None:
         """Tell whether an earlier section is the same cluster."""
         for other in self.clusters:
-            if other is cluster:
+            if other.name == cluster.name:
                 return None
             if other.uuid == uuid:
                 return errors.SettingProblem(
@@ -198,6 +218,32 @@ class Registry:
                     f'must have one name')
         return None
 
+    def _keeper(self, item: ClusterSettings) -> Keeper:
+        return Keeper(Cluster(item, self.settings.project, self._identify),
+                      self.settings.poll_interval)
+
+    def _tell_broken(self) -> None:
+        for item in self.broken:
+            LOG.error('Cluster %s is not used: %s', item.name, item.problem)
+
+    @staticmethod
+    def _start(keepers: Iterable[Keeper]) -> None:
+        """Start keepers and wait a little for their first looks."""
+        patience = Deadline.after(FIRST_LOOK)
+        started = list(keepers)
+        for keeper in started:
+            keeper.start()
+        for keeper in started:
+            keeper.seen.wait(patience.remaining())
+
+    def _retire(self, keeper: Keeper) -> None:
+        keeper.stop()
+        with self._lock:
+            executor = self._executors.pop(keeper.cluster.name, None)
+        if executor is not None:
+            executor.shutdown(wait=False)
+        keeper.cluster.close()
+
     def _unknown(self, uuid: str) -> str:
         unseen = [cluster.name for cluster in self.clusters
                   if cluster.uuid is None]
@@ -206,43 +252,3 @@ class Registry:
         if broken:
             tail += f'; not usable: {", ".join(broken)}'
         return f'no cluster with UUID {uuid} is known here{tail}'
-
-    def _start_keeper(self, cluster: Cluster) -> threading.Event:
-        seen = threading.Event()
-        thread = threading.Thread(
-            target=self._keep, args=(cluster, seen), daemon=True,
-            name=f'lightbits-{cluster.name}')
-        self._threads.append(thread)
-        thread.start()
-        return seen
-
-    def _keep(self, cluster: Cluster, seen: threading.Event) -> None:
-        """Look at one cluster for as long as the service runs."""
-        pause, complained = 0.0, time.monotonic()
-        while not self._stop.is_set():
-            good = self._look(cluster)
-            seen.set()
-            pause = self._next_pause(good, pause)
-            now = time.monotonic()
-            if not good and now - complained >= STILL_DOWN_EVERY:
-                complained = now
-                LOG.warning('Cluster %s is still %s: %s', cluster.name,
-                            cluster.status.connection.value,
-                            cluster.status.reason)
-            if cluster.wanted.wait(pause):
-                cluster.wanted.clear()
-
-    def _look(self, cluster: Cluster) -> bool:
-        try:
-            return cluster.refresh(
-                Deadline.after(cluster.settings.client.api_timeout))
-        except Exception:  # A keeper must not die: nobody would notice.
-            LOG.exception('Looking at cluster %s failed.', cluster.name)
-            return False
-
-    def _next_pause(self, good: bool, last: float) -> float:
-        longest = self.settings.poll_interval
-        if not good:
-            return min(max(1.0, last * 2), longest)
-        # Spreads the looks of many hosts, guards nothing.
-        return longest * random.uniform(0.9, 1.1)  # noqa: S311

@@ -41,6 +41,8 @@ class ClusterSettings:
 
     :param token_option: the option that provides the token, for messages.
     :param trust_option: the option that decides whom to trust, likewise.
+    :param signature: differs when anything in the section does.
+    :param token_signature: differs when the source of tokens does.
     :param project_map: project names on this cluster where they differ.
     """
 
@@ -52,6 +54,13 @@ class ClusterSettings:
     project_map: Mapping[str, str]
     token_option: str
     trust_option: str
+    signature: str = ''
+    token_signature: str = ''
+
+    def same_client(self, other: ClusterSettings) -> bool:
+        """Whether a client made for one serves for the other too."""
+        return (self.client == other.client
+                and self.token_signature == other.token_signature)
 
     def project(self, name: str) -> str:
         """:returns: what a project is called on this cluster."""

@@ -35,6 +35,31 @@ class AdminState(enum.Enum):
     """Gone for good: nothing is asked of it any more."""
 
 
+class Use(enum.Enum):
+    """What a cluster can be used for."""
+
+    CREATE = 'new volumes'
+    """Volumes that start empty or from an image."""
+
+    COPY = 'clones and volumes from snapshots'
+    """Thin copies, which live beside their source."""
+
+    CHANGE = 'extend, snapshot, revert, attach, detach, delete'
+    """What is done to volumes that are there."""
+
+    ASK = 'status, search and statistics'
+    """Asking it at all; searches need the answer of all that may be asked."""
+
+
+# The one table of what an administrative state allows.
+ALLOWED: Mapping[AdminState, frozenset[Use]] = {
+    AdminState.ENABLED: frozenset(Use),
+    AdminState.DISABLED: frozenset(Use) - {Use.CREATE},
+    AdminState.DRAINING: frozenset(Use) - {Use.CREATE},
+    AdminState.LOST: frozenset(),
+}
+
+
 class Connection(enum.Enum):
     """How the cluster can be used now."""
 
@@ -89,7 +114,7 @@ class ClusterView:
     @property
     def accepts_volumes(self) -> bool:
         """Whether it takes part in the backend's capacity."""
-        return (self.admin_state is AdminState.ENABLED
+        return (Use.CREATE in ALLOWED[self.admin_state]
                 and self.connection is Connection.CONNECTED)
 
     def ratio(self, extra: int = 0) -> float | None:

@@ -57,7 +57,7 @@ def _once(bench: env.Environment, hole: bool) -> dict[str, float]:
         create = _creates(bench, driver)
         stats = _milliseconds(lambda: driver.get_volume_stats(refresh=True))
     finally:
-        driver.federation.stop()
+        driver.tear_down()
         north.clear_faults()
     return {'start_ms': start, 'create_ms': create, 'stats_ms': stats}
 

@@ -87,7 +87,7 @@ class Environment:
         try:
             yield made
         finally:
-            made.federation.stop()
+            made.tear_down()
 
     def build_driver(self, **backend: Any) -> LightbitsFederationDriver:
         """A driver in front of all clusters, not set up."""

@@ -27,9 +27,10 @@ HOST = 'os_brick_ext'
 SHARED = frozenset({'timing'})
 ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
-    'access', 'capacity', 'conformance', 'errors', 'location', 'ownership', 'placement',
-    'refs', 'reservations', 'room', 'sizes', 'spec', 'views'})
-ADAPTERS = frozenset({'driver', 'exception', 'manageable', 'records'})
+    'access', 'capacity', 'conformance', 'errors', 'location', 'ownership',
+    'placement', 'refs', 'reservations', 'room', 'sizes', 'spec', 'views'})
+ADAPTERS = frozenset({
+    'driver', 'exception', 'manageable', 'records', 'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

@@ -115,8 +115,7 @@ class LayersTestCase(base.BaseTestCase):
                 import cinder.volume
             ''')))
         self.assertEqual(1, len(found))
-        self.assertIn(':3: only driver, exception, manageable, records may',
-                      found[0])
+        self.assertIn(':3: only driver, exception, manageable, ', found[0])
 
     def test_pure_must_not_import_the_core(self) -> None:
         self.assert_found(
@@ -137,8 +136,8 @@ class LayersTestCase(base.BaseTestCase):
     def test_client_knows_no_configuration(self) -> None:
         self.assert_found(
             'from oslo_config import cfg', f'{DRIVER}/lightbits/client.py',
-            'only driver, exception, loader, manageable, options, records '
-            'may import oslo_config.cfg')
+            'only driver, exception, loader, manageable, options, records, '
+            'service may import oslo_config.cfg')
 
     def test_core_knows_no_configuration(self) -> None:
         self.assert_found(
@@ -150,8 +149,8 @@ class LayersTestCase(base.BaseTestCase):
         text = 'from cinder import exception'
         self.assert_found(
             text, f'{DRIVER}/federation.py',
-            'only driver, exception, manageable, records may import '
-            'cinder.exception')
+            'only driver, exception, manageable, records, service may '
+            'import cinder.exception')
         self.assert_clean(text, f'{DRIVER}/exception.py')
 
     def test_driver_uses_connection_properties_only(self) -> None:

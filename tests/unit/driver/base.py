@@ -16,11 +16,12 @@ Real: the configuration files, Cinder's database and objects, tooz locks, and
 HTTPS to the simulator. Nothing of the driver is replaced.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+import dataclasses
 import logging
 import os
 import tempfile
-from typing import Any
+from typing import Any, TypeVar
 import uuid as uuidlib
 
 from cinder import context
@@ -35,6 +36,7 @@ from oslo_config import cfg
 
 from cinder_lightbits_federation import driver as lb_driver
 from cinder_lightbits_federation.location import Location
+from cinder_lightbits_federation import timing
 from tests.simulator.control import SimCluster
 from tests.simulator.control import Simulator
 
@@ -44,6 +46,9 @@ BACKEND = 'lightbits'
 HOST = f'stor1@{BACKEND}'
 FEDERATION_ID = '0d1c9d3e-6b0a-4d53-9f4e-2b7c0c5a1f10'
 GIB = 1 << 30
+PATIENCE = 30.0
+
+T = TypeVar('T')
 
 
 def nqn(number: int) -> str:
@@ -138,13 +143,28 @@ class FederationTestCase(test.TestCase):
         """Make a driver and set it up."""
         made = self.build_driver(clusters, **backend)
         made.do_setup(self.context)
-        self.addCleanup(made.federation.stop)
+        self.addCleanup(made.tear_down)
         made.check_for_setup_error()
         return made
 
+    @staticmethod
+    def hurry(drv: lb_driver.LightbitsFederationDriver, seconds: float
+              ) -> None:
+        """Give operations less time than the option can say."""
+        drv.federation.settings = dataclasses.replace(
+            drv.federation.settings, operation_timeout=seconds)
+
     def logged(self, level: int = logging.INFO) -> fixtures.FakeLogger:
         """What is logged from now on."""
-        return self.useFixture(fixtures.FakeLogger(level=level))
+        log: fixtures.FakeLogger = self.useFixture(
+            fixtures.FakeLogger(level=level))
+        return log
+
+    @staticmethod
+    def wait(probe: Callable[[], T | None]) -> T:
+        """Wait until `probe` answers something."""
+        return timing.wait_until(probe, timing.Deadline.after(PATIENCE),
+                                 'the test')
 
     # Cinder's records
 

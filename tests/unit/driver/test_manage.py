@@ -121,7 +121,7 @@ class ManageTestCase(base.FederationTestCase):
 
     def test_an_old_cluster_that_cannot_rename_is_refused(self) -> None:
         self.add_array('old', version='3.12.1')
-        self.driver.federation.stop()
+        self.driver.tear_down()
         self.driver = self.start_driver()
         self.foreign('old', 'legacy')
 

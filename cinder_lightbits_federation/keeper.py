@@ -1,0 +1,88 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The thread that looks after one cluster."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+
+from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.views import Use
+
+LOG = logging.getLogger(__name__)
+
+STILL_DOWN_EVERY = 60.0
+FIRST_RETRY = 1.0
+
+
+class Keeper:
+    """Looks at a cluster again and again, more often while it is down.
+
+    :param interval: seconds between two looks at a healthy cluster.
+    """
+
+    def __init__(self, cluster: Cluster, interval: float) -> None:
+        self.cluster = cluster
+        self.seen = threading.Event()
+        self._interval = interval
+        self._stopped = threading.Event()
+        self._complained = time.monotonic()
+
+    def start(self) -> None:
+        """Start looking; `seen` is set after the first look."""
+        threading.Thread(target=self._run, daemon=True,
+                         name=f'lightbits-{self.cluster.name}').start()
+
+    def stop(self) -> None:
+        """Stop looking. Idempotent."""
+        self._stopped.set()
+        self.cluster.wanted.set()
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopped.is_set():
+            good = self._look()
+            self.seen.set()
+            if not good:
+                self._complain()
+            pause = self._next_pause(good, pause)
+            if self.cluster.wanted.wait(pause):
+                self.cluster.wanted.clear()
+
+    def _look(self) -> bool:
+        if not self.cluster.allows(Use.ASK):
+            return True
+        try:
+            return self.cluster.refresh(Deadline.after(
+                self.cluster.settings.client.api_timeout))
+        except Exception:  # A thread's top: nobody would notice its death.
+            LOG.exception('Looking at cluster %s failed.', self.cluster.name)
+            return False
+
+    def _complain(self) -> None:
+        now = time.monotonic()
+        if now - self._complained >= STILL_DOWN_EVERY:
+            self._complained = now
+            LOG.warning('Cluster %s is still %s: %s', self.cluster.name,
+                        self.cluster.status.connection.value,
+                        self.cluster.status.reason)
+
+    def _next_pause(self, good: bool, last: float) -> float:
+        if not good:
+            return min(max(FIRST_RETRY, last * 2), self._interval)
+        # Spreads the looks of many hosts, guards nothing.
+        return self._interval * random.uniform(0.9, 1.1)  # noqa: S311

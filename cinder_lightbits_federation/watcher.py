@@ -1,0 +1,106 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Noticing that configuration files have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+import logging
+import os
+import threading
+
+LOG = logging.getLogger(__name__)
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+def stamp(files: Iterable[str], dirs: Iterable[str]) -> Stamp:
+    """:returns: something that differs when one of the files changed.
+
+    A file that is replaced gets another inode, one that is edited another
+    time of change; a drop-in folder's files come and go.
+    """
+    paths = list(files)
+    for folder in dirs:
+        paths += sorted(_entries(folder))
+    return tuple(found for path in paths
+                 if (found := _file_stamp(path)) is not None)
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return [os.path.join(folder, name) for name in names
+            if name.endswith('.conf')]
+
+
+def _file_stamp(path: str) -> tuple[str, int, int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return path, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+class Watcher:
+    """Calls back from a thread of its own when the files changed.
+
+    :param interval: seconds between two looks.
+    :param changed: what to do; what it raises is logged, and the next change
+        is tried again.
+    """
+
+    def __init__(self, files: Sequence[str], dirs: Sequence[str],
+                 interval: float, changed: Callable[[], None]) -> None:
+        self._files = files
+        self._dirs = dirs
+        self._interval = interval
+        self._changed = changed
+        self._seen = stamp(files, dirs)
+        self._asked = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start looking."""
+        self._thread = threading.Thread(target=self._run, daemon=True,
+                                        name='lightbits-configuration')
+        self._thread.start()
+
+    def look_now(self) -> None:
+        """Have the files looked at without waiting for the interval."""
+        self._asked.set()
+
+    def stop(self) -> None:
+        """Stop looking. Idempotent."""
+        self._stopped.set()
+        self._asked.set()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            if self._asked.wait(self._interval):
+                self._asked.clear()
+            if not self._stopped.is_set():
+                self._look()
+
+    def _look(self) -> None:
+        found = stamp(self._files, self._dirs)
+        if found == self._seen:
+            return
+        self._seen = found
+        try:
+            self._changed()
+        except Exception:  # A thread's top: the watch must go on.
+            LOG.exception('The changed configuration was not applied.')

@@ -1,0 +1,155 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Clusters come, go and change state while the service runs."""
+
+from typing import Any
+
+from cinder import exception
+import fixtures
+
+from cinder_lightbits_federation import timing
+from tests.unit.driver import base
+
+
+class ReloadTestCase(base.FederationTestCase):
+
+    CLUSTERS = ('east', 'west')
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.log = self.useFixture(fixtures.FakeLogger())
+        self.given = self.sections()
+        self.driver = self.start_driver(self.given,
+                                        lightbits_poll_interval=1)
+
+    def section(self, name: str, **changes: Any) -> dict[str, Any]:
+        """The section as it was given; a token is minted just once."""
+        if not hasattr(self, 'given') or name not in self.given:
+            return super().section(name, **changes)
+        section = {**self.given[name], **changes}
+        return {key: value for key, value in section.items()
+                if value is not None}
+
+    def rewrite(self, clusters: dict[str, dict[str, Any]]) -> None:
+        """Write the configuration anew, as an operator would."""
+        text = [f'[{base.BACKEND}]', 'volume_backend_name = lightbits']
+        for name, section in clusters.items():
+            text.append(f'[lightbits_cluster:{name}]')
+            text += [f'{key} = {value}' for key, value in section.items()]
+        with open(f'{self.folder}/cinder.conf', 'w',
+                  encoding='utf-8') as file:
+            file.write('\n'.join(text) + '\n')
+
+    def until(self, probe: Any) -> None:
+        """Wait until something is so."""
+        timing.wait_until(lambda: probe() or None,
+                          timing.Deadline.after(10), 'the reload')
+
+    def clusters(self) -> dict[str, Any]:
+        """The clusters as they are known, by name."""
+        return {item.name: item
+                for item in self.driver.federation.registry.clusters}
+
+    def state(self, name: str) -> str:
+        """A cluster's administrative state."""
+        return str(self.clusters()[name].admin_state.value)
+
+    def test_a_new_cluster_serves_without_a_restart(self) -> None:
+        self.add_array('north')
+
+        self.rewrite(self.sections())
+
+        self.until(lambda: 'north' in self.clusters())
+        volume = self.made(self.driver, specs={'lightos:cluster': 'north'})
+        self.assertEqual('north', self.on(volume)[0])
+
+    def test_what_did_not_change_keeps_its_connections(self) -> None:
+        east = self.clusters()['east']
+        self.add_array('north')
+        self.arrays['east'].reset_counters()
+
+        self.rewrite(self.sections())
+
+        self.until(lambda: 'north' in self.clusters())
+        self.assertIs(east, self.clusters()['east'])
+        self.assertEqual(0, self.arrays['east'].counters().tls)
+
+    def test_a_removed_cluster_is_not_served(self) -> None:
+        volume = self.made(self.driver, specs={'lightos:cluster': 'west'})
+
+        self.rewrite({'east': self.section('east')})
+
+        self.until(lambda: 'west' not in self.clusters())
+        self.assertRaises(exception.CinderException,
+                          self.driver.delete_volume, volume)
+        self.on(volume)
+
+    def test_a_disabled_cluster_takes_no_new_volumes(self) -> None:
+        volume = self.made(self.driver, specs={'lightos:cluster': 'west'})
+
+        self.rewrite({'east': self.section('east'),
+                      'west': self.section('west', admin_state='disabled')})
+
+        self.until(lambda: self.state('west') == 'disabled')
+        for _number in range(4):
+            self.assertEqual('east', self.on(self.made(self.driver))[0])
+        clone = self.volume()
+        self.saved(clone, self.driver.create_cloned_volume(clone, volume))
+        self.assertEqual('west', self.on(clone)[0])
+        self.driver.extend_volume(volume, 2)
+        self.driver.delete_volume(volume)
+
+    def test_a_lost_cluster_is_skipped_and_its_volumes_told(self) -> None:
+        volume = self.made(self.driver, specs={'lightos:cluster': 'west'})
+        error_volume = self.volume()
+        self.arrays['west'].stop()
+
+        self.rewrite({'east': self.section('east'),
+                      'west': self.section('west', admin_state='lost')})
+
+        self.until(lambda: 'is declared lost, and with it 1 volumes: '
+                   f'{volume.id}' in self.log.output)
+        self.driver.delete_volume(error_volume)
+        self.assertRaises(exception.CinderException,
+                          self.driver.delete_volume, volume)
+
+    def test_lost_needs_the_uuid(self) -> None:
+        self.rewrite({'east': self.section('east'),
+                      'west': self.section('west', admin_state='lost',
+                                           cluster_uuid=None)})
+
+        self.until(lambda: 'cluster_uuid: must be set to declare'
+                   in self.log.output)
+
+    def test_a_wrong_section_disables_that_cluster_only(self) -> None:
+        self.rewrite({'east': self.section('east'),
+                      'west': self.section('west', admin_state='off')})
+
+        self.until(lambda: '[lightbits_cluster:west] admin_state'
+                   in self.log.output)
+        self.assertEqual('east', self.on(self.made(self.driver))[0])
+
+    def test_a_useless_configuration_is_not_applied(self) -> None:
+        self.rewrite({})
+
+        self.until(lambda: 'is not applied' in self.log.output)
+        self.assertEqual({'east', 'west'}, set(self.clusters()))
+        self.made(self.driver)
+
+    def test_another_token_is_used_from_then_on(self) -> None:
+        self.rewrite({'east': self.section('east', jwt=self.arrays[
+            'east'].token(ttl=1800)), 'west': self.section('west')})
+        before = self.clusters()['east']
+
+        self.until(lambda: self.clusters()['east'] is not before)
+        self.made(self.driver, specs={'lightos:cluster': 'east'})
