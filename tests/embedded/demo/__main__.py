@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import traceback
 
@@ -60,6 +61,8 @@ def _run(options: argparse.Namespace,
 
 def main(arguments: list[str]) -> int:
     options = _parse(arguments)
+    # What is running is to be stopped, however this ends.
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(1))
     if options.keep:
         return keeper.detach(lambda keep: _run(options, keep))
     return 0 if _run(options) else 1

@@ -157,6 +157,8 @@ def attach(show: Show) -> str:
     """Attach a volume as a compute host does, and detach it."""
     name = 'app-1'
     where = show.place(name)
+    show.out.say(f'attaching {name} to compute-1 through the attachments '
+                 'API, as Nova does')
     attachment = show.sdk.create_attachment(
         show.volume_id(name), connector=_CONNECTOR)
     show.sdk.complete_attachment(attachment)
