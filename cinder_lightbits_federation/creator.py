@@ -99,13 +99,18 @@ class Creator:
         request.recorder.record(ahead)
         try:
             with cluster.api() as client:
-                volume = self._post(client, recipe, deadline)
+                volume = self._post(client, recipe, deadline,
+                                    cluster.settings.client.api_timeout)
                 volume = self._wait(client, recipe, volume, deadline,
                                     cluster.volume_pace)
         except (lb_errors.Rejected, lb_errors.NotSent) as exc:
             raise Refused(str(exc)) from exc
         location = ahead.completed(volume.uuid)
-        request.recorder.record(location)
+        try:
+            request.recorder.record(location)
+        except errors.RecordLost:
+            self._discard(cluster.client, recipe, volume, deadline)
+            raise
         return location, volume
 
     def settle(self, cluster: Cluster, request: CreateRequest,
@@ -140,8 +145,12 @@ class Creator:
         return taken, kept
 
     def _post(self, client: lb_client.LightbitsClient, recipe: Recipe,
-              deadline: Deadline) -> model.Volume:
-        """Ask for the volume until the outcome is clear."""
+              deadline: Deadline, patience: float) -> model.Volume:
+        """Ask for the volume until the outcome is clear.
+
+        :param patience: seconds to let a cluster say that it is busy, while
+            another one may still be asked instead.
+        """
         doubt: lb_errors.LightbitsError | None = None
 
         def attempt() -> model.Volume | None:
@@ -151,8 +160,9 @@ class Creator:
                     found = self._look(client, recipe, deadline)
                     if found is not None:
                         return found
+                limit = deadline if doubt else deadline.capped(patience)
                 return client.create_volume(recipe.project, recipe.new,
-                                            deadline=deadline)
+                                            deadline=limit)
             except lb_errors.Ambiguous as exc:
                 doubt = exc
                 return None
@@ -279,7 +289,10 @@ class Creator:
 
     def _discard(self, client: lb_client.LightbitsClient, recipe: Recipe,
                  volume: model.Volume, deadline: Deadline) -> None:
-        """Remove a volume whose creation failed, if the cluster lets us."""
+        """Remove what this attempt has made, if the cluster lets us.
+
+        :raises RecordLost: another attempt has taken it over; it was left.
+        """
         def mine(now: model.Volume) -> None:
             if now.labels and (ownership.attempt_of(now.labels)
                                != recipe.attempt):
@@ -291,8 +304,8 @@ class Creator:
         except (lb_errors.LightbitsError, errors.OperationFailed,
                 DeadlineExceeded) as exc:
             # It holds no data; the audit names it.
-            LOG.warning('Failed volume %s (%s) could not be removed: %s',
-                        volume.name, volume.uuid, exc)
+            LOG.warning('Volume %s (%s), which is of no use, could not be '
+                        'removed: %s', volume.name, volume.uuid, exc)
 
     def _foreign(self, volume: model.Volume, recipe: Recipe) -> bool:
         return ownership.claim_of(

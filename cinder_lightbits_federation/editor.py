@@ -17,8 +17,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.finder import check_volume
 from cinder_lightbits_federation.finder import Finder
+from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation.refs import VolumeRef
@@ -43,6 +45,7 @@ class Editor:
 
         :param hook: idempotent; returns what is missing, or None.
         :returns: the cluster, and the volume as it is now.
+        :raises ObjectMissing: it is proven not to exist.
         :raises IdentityMismatch: what is at the recorded place is not ours.
         """
         place = ref.location
@@ -58,6 +61,9 @@ class Editor:
             check_volume(ref, self._owner, now)
             return hook(cluster, now)
 
-        with cluster.api() as client:
-            return cluster, client.update_volume(project, uuid, checked,
-                                                 deadline=deadline)
+        try:
+            with cluster.api() as client:
+                return cluster, client.update_volume(project, uuid, checked,
+                                                     deadline=deadline)
+        except lb_errors.NotFound as exc:
+            raise errors.ObjectMissing(str(exc)) from exc

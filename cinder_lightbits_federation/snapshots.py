@@ -74,7 +74,12 @@ class Snapshots:
         recorder.record(ahead)
         taken = self._take(ref.volume, source, wanted, attempt, deadline)
         location = ahead.completed(taken.uuid)
-        recorder.record(location)
+        try:
+            recorder.record(location)
+        except errors.RecordLost:
+            self._remove(source.cluster.client, source.project, taken,
+                         deadline)
+            raise
         return location
 
     def delete(self, ref: SnapshotRef, deadline: Deadline) -> None:
@@ -99,7 +104,8 @@ class Snapshots:
                      ) -> Iterator[model.Snapshot]:
         """A snapshot of `source` for as long as a clone is being made.
 
-        Holds the lock of the source's snapshots while it is taken. It carries a retention time, so a crash leaves nothing for long.
+        Holds the lock of the source's snapshots while it is taken. It
+        carries a retention time, so a crash leaves nothing for long.
         """
         attempt = ownership.new_attempt()
         wanted = model.NewSnapshot(
@@ -112,7 +118,7 @@ class Snapshots:
         try:
             yield taken
         finally:
-            self._drop(source, taken, attempt, deadline)
+            self._drop(source, taken, deadline)
 
     def _take(self, ref: VolumeRef, source: Found[model.Volume],
               wanted: model.NewSnapshot, attempt: str, deadline: Deadline
@@ -129,9 +135,10 @@ class Snapshots:
               wanted: model.NewSnapshot, attempt: str, deadline: Deadline
               ) -> model.Snapshot:
         doubt: lb_errors.LightbitsError | None = None
+        refused: str | None = None
 
         def once() -> model.Snapshot | None:
-            nonlocal doubt
+            nonlocal doubt, refused
             try:
                 if doubt is not None:
                     found = self._mine(client, project, wanted, attempt,
@@ -145,13 +152,19 @@ class Snapshots:
             except lb_errors.Conflict as exc:
                 return self._conflict(client, project, wanted, attempt, exc,
                                       deadline)
-            except lb_errors.PreconditionFailed:
-                pass  # The volume is Updating: that ends.
+            except (lb_errors.BadRequest,
+                    lb_errors.PreconditionFailed) as exc:
+                # Also the answer while the volume is Updating: that ends.
+                now = client.get_volume(project, wanted.source_volume_uuid,
+                                        deadline=deadline)
+                if refused == now.etag or now.state.going:
+                    raise exc
+                refused = now.etag if now.state.settled else None
             return None
 
         try:
-            return wait_until(once, deadline, f'taking {wanted.name}',
-                              lambda: doubt)
+            return wait_until(once, deadline.before_last_look(),
+                              f'taking {wanted.name}', lambda: doubt)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             if doubt is None:
                 raise
@@ -199,9 +212,9 @@ class Snapshots:
 
         try:
             if seen.state is model.SnapshotState.CREATING:
-                wait_until(ended, deadline, f'snapshot {taken.name} to '
-                           f'become Available', lambda: seen.state.value,
-                           pace)
+                wait_until(ended, deadline.before_last_look(),
+                           f'snapshot {taken.name} to become Available',
+                           lambda: seen.state.value, pace)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             raise errors.OutcomeUnknown(
                 f'snapshot {taken.name} ({taken.uuid}) was accepted but did '
@@ -213,7 +226,7 @@ class Snapshots:
         return seen
 
     def _drop(self, source: Found[model.Volume], taken: model.Snapshot,
-              attempt: str, deadline: Deadline) -> None:
+              deadline: Deadline) -> None:
         try:
             with source.cluster.api() as client:
                 self._remove(client, source.project, taken, deadline)

@@ -151,8 +151,9 @@ class FederationTestCase(test.TestCase):
     def hurry(drv: lb_driver.LightbitsFederationDriver, seconds: float
               ) -> None:
         """Give operations less time than the option can say."""
-        drv.federation.settings = dataclasses.replace(
-            drv.federation.settings, operation_timeout=seconds)
+        registry = drv.federation.registry
+        registry.settings = dataclasses.replace(
+            registry.settings, operation_timeout=seconds)
 
     def logged(self, level: int = logging.INFO) -> fixtures.FakeLogger:
         """What is logged from now on."""
