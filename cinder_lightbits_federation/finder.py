@@ -124,6 +124,7 @@ class Finder:
         Ours by label first. One without labels counts only when none is
         labelled: older arrays and adopted volumes have none.
 
+        :raises IdentityMismatch: several have no labels.
         :raises ClusterUnavailable: not every cluster answered.
         """
         def ask(cluster: Cluster, project: str) -> model.Volume | None:
@@ -139,6 +140,7 @@ class Finder:
                          ) -> tuple[Found[model.Snapshot], ...]:
         """All snapshots with the record's name that may be its own.
 
+        :raises IdentityMismatch: several say nothing of their owner.
         :raises ClusterUnavailable: not every cluster answered.
         """
         def ask(cluster: Cluster, project: str) -> model.Snapshot | None:
@@ -236,16 +238,26 @@ class Finder:
             claim = ownership.claim_of(marks(item.thing), self._owner,
                                        name_id)
             by_claim.setdefault(claim, []).append(item)
-        return tuple(by_claim.get(Claim.OURS)
-                     or by_claim.get(Claim.UNLABELLED) or ())
+        ours = by_claim.get(Claim.OURS)
+        if ours:
+            return tuple(ours)
+        bare = by_claim.get(Claim.UNLABELLED, [])
+        if len(bare) > 1:
+            raise _undecided(bare, bare[0].thing.name)
+        return tuple(bare)
 
     @staticmethod
     def _single(found: Sequence[Found[T]], what: str) -> Found[T]:
         if not found:
             raise errors.ObjectMissing(f'{what} is on no cluster')
         if len(found) > 1:
-            names = ', '.join(item.cluster.name for item in found)
-            raise errors.IdentityMismatch(
-                f'{what} is on several clusters ({names}) and nothing tells '
-                f'which one is right; all were left alone')
+            raise _undecided(found, what)
         return found[0]
+
+
+def _undecided(found: Sequence[Found[T]], what: str
+               ) -> errors.IdentityMismatch:
+    names = ', '.join(item.cluster.name for item in found)
+    return errors.IdentityMismatch(
+        f'{what} is on several clusters ({names}) and nothing tells which '
+        f'one is right; all were left alone')
