@@ -58,7 +58,11 @@ class InvalidConnectionProperties(ValueError):
     def __init__(self, key: str, why: str) -> None:
         self.key = key
         self.why = why
-        super().__init__(f'connection properties: {key}: {why}')
+        # Both, so that it can be rebuilt on the other side of privsep.
+        super().__init__(key, why)
+
+    def __str__(self) -> str:
+        return f'connection properties: {self.key}: {self.why}'
 
 
 def check_nqn(value: object, key: str) -> str:
@@ -162,6 +166,30 @@ class DiscoveryNode:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class VolumeKey:
+    """Which volume: all that is needed to find it on a host.
+
+    :raises InvalidConnectionProperties: a part is malformed.
+    """
+
+    volume_uuid: str
+    subsystem_nqn: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'volume_uuid',
+                           check_uuid(self.volume_uuid, 'uuid'))
+        check_nqn(self.subsystem_nqn, 'subsysnqn')
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> VolumeKey:
+        """Read it from connection properties, whatever else is in them.
+
+        :raises InvalidConnectionProperties: a key is missing or malformed.
+        """
+        return cls(_required(data, 'uuid'), _required(data, 'subsysnqn'))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ConnectionProperties:
     """All a host needs to attach a volume.
 
@@ -197,6 +225,11 @@ class ConnectionProperties:
         object.__setattr__(self, 'nvme_endpoints', tuple(
             join_endpoint(*split_endpoint(endpoint, 'nvme_endpoints'))
             for endpoint in self.nvme_endpoints))
+
+    @property
+    def key(self) -> VolumeKey:
+        """Which volume it is."""
+        return VolumeKey(self.volume_uuid, self.subsystem_nqn)
 
     def to_dict(self) -> dict[str, Any]:
         """:returns: a new dictionary that survives JSON."""

@@ -1,0 +1,252 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What stands in the way of attaching volumes to this host.
+
+Nothing is changed, and nothing needs privilege.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent import futures
+import dataclasses
+import enum
+import ipaddress
+import os
+import pathlib
+import shutil
+
+from os_brick_ext import client
+from os_brick_ext import conn_props
+from os_brick_ext import host
+from os_brick_ext import options
+from os_brick_ext import probe
+from os_brick_ext import settings
+from os_brick_ext import sysfs
+from os_brick_ext import ways
+
+# Management, I/O and discovery.
+PORTS = (443, 4420, 8009)
+WORKERS = 16
+
+
+class State(enum.StrEnum):
+    """How bad it is; only ERROR keeps volumes from being attached."""
+
+    OK = 'ok'
+    WARNING = 'warning'
+    ERROR = 'error'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    :param remedy: what to do about it, if anything.
+    """
+
+    check: str
+    state: State
+    found: str
+    remedy: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Patient:
+    """The host to look at.
+
+    :param etc: where its configuration is.
+    :param endpoints: (host, port) of clusters, to be tried.
+    """
+
+    kernel: sysfs.Sysfs
+    chosen: settings.Settings
+    etc: pathlib.Path
+    endpoints: tuple[tuple[str, int], ...] = ()
+
+
+def parse_endpoint(text: str) -> list[tuple[str, int]]:
+    """Read ``HOST``, ``HOST:PORT``, or either with an IPv6 address.
+
+    :returns: (host, port); for a host alone all ports a cluster serves.
+    :raises ValueError: it is of another form.
+    """
+    bare = text[1:-1] if text[:1] == '[' and text[-1:] == ']' else text
+    try:
+        return [(str(ipaddress.ip_address(bare)), port) for port in PORTS]
+    except ValueError:
+        pass
+    name, colon, port = text.rpartition(':')
+    if not colon:
+        name = text
+    if name[:1] == '[' and name[-1:] == ']':
+        name = str(ipaddress.IPv6Address(name[1:-1]))
+    elif not name or ':' in name or not name.isprintable() or ' ' in name:
+        raise ValueError(f'not HOST or HOST:PORT: {text!r}')
+    if not colon:
+        return [(name, number) for number in PORTS]
+    return [(name, conn_props.check_port(port, 'port'))]
+
+
+def examine(patient: Patient) -> list[Finding]:
+    """:returns: all findings, good and bad, in the order of the checks."""
+    return [finding for check in CHECKS for finding in check(patient)]
+
+
+def _modules(patient: Patient) -> Iterator[Finding]:
+    for name in ('nvme_fabrics', 'nvme_tcp'):
+        if patient.kernel.module_loaded(name):
+            yield Finding('kernel module', State.OK, f'{name} is loaded')
+        else:
+            yield Finding('kernel module', State.ERROR,
+                          f'{name} is not loaded', ways.LOAD_HINT)
+
+
+def _multipath(patient: Patient) -> Iterator[Finding]:
+    if patient.kernel.native_multipath():
+        yield Finding('native multipath', State.OK, 'on')
+    else:
+        yield Finding(
+            'native multipath', State.ERROR, 'off, or nvme_core not loaded',
+            "set 'options nvme_core multipath=Y' in a file in "
+            '/etc/modprobe.d and restart the host; without it a volume is '
+            'lost with the node that serves it')
+
+
+def _names(patient: Patient) -> Iterator[Finding]:
+    for name, check, maker in (
+            ('hostnqn', conn_props.check_nqn, 'nvme gen-hostnqn'),
+            ('hostid', conn_props.check_uuid, 'uuidgen')):
+        path = patient.etc / 'nvme' / name
+        try:
+            text = path.read_text(encoding='utf-8').strip()
+            yield Finding(name, State.OK, check(text, str(path)))
+        except FileNotFoundError:
+            yield Finding(
+                name, State.WARNING, f'{path} is missing',
+                f"it is made at the first attachment; or '{maker} > {path}'")
+        except (OSError, ValueError) as exc:
+            yield Finding(name, State.ERROR, str(exc),
+                          f"make it anew with '{maker} > {path}'")
+
+
+def _way(patient: Patient) -> Iterator[Finding]:
+    chosen = patient.chosen
+    folder = os.path.isdir(chosen.discovery_folder)
+    by_client = (folder if chosen.mode == options.AUTO
+                 else chosen.mode == options.DISCOVERY_CLIENT)
+    yield Finding('mode', State.OK, (
+        options.DISCOVERY_CLIENT if by_client else options.NATIVE)
+        + (' (chosen automatically)' if chosen.mode == options.AUTO else ''))
+    yield from (_by_client(chosen, folder) if by_client
+                else _by_kernel(chosen))
+
+
+def _by_client(chosen: settings.Settings, folder: bool) -> Iterator[Finding]:
+    if not folder:
+        yield Finding(
+            'discovery client', State.ERROR,
+            f'its folder {chosen.discovery_folder} is missing',
+            'install the discovery client or set [os_brick] '
+            'lightos_discovery_client_dir_path')
+    where = f'{chosen.discovery_address} port {chosen.discovery_port}'
+    if probe.http_ok(chosen.discovery_address, chosen.discovery_port,
+                     client.METRICS, chosen.probe_timeout):
+        yield Finding('discovery client', State.OK, f'answers at {where}')
+    else:
+        yield Finding(
+            'discovery client', State.ERROR, f'does not answer at {where}',
+            "start it, or see 'systemctl status discovery-client'; where "
+            'there is none, set [os_brick_ext] mode = native')
+
+
+def _by_kernel(chosen: settings.Settings) -> Iterator[Finding]:
+    if probe.http_ok(chosen.discovery_address, chosen.discovery_port,
+                     client.METRICS, chosen.probe_timeout):
+        yield Finding(
+            'discovery client', State.WARNING, 'runs beside native mode',
+            'stop it, or set [os_brick_ext] mode = discovery-client: both '
+            'would connect, and neither knows of the other')
+    tool = shutil.which('nvme')
+    if tool:
+        yield Finding('nvme-cli', State.OK, tool)
+    else:
+        yield Finding(
+            'nvme-cli', State.WARNING, 'not found',
+            'install it if volumes of other drivers are attached; this '
+            "project's driver names the nodes of a cluster itself")
+
+
+def _locks(patient: Patient) -> Iterator[Finding]:
+    folder = patient.chosen.lock_folder
+    if not folder:
+        yield Finding(
+            'locks', State.WARNING, 'no folder in the files that were read',
+            'give --config-file; one of them must set [oslo_concurrency] '
+            'lock_path or [os_brick] lock_path')
+    elif not os.path.isdir(folder):
+        yield Finding('locks', State.ERROR, f'{folder} is missing',
+                      'make it, writable for all services of this host')
+    else:
+        yield Finding('locks', State.OK, folder)
+
+
+def _addresses(_patient: Patient) -> Iterator[Finding]:
+    found = host.addresses()
+    if found:
+        yield Finding('addresses', State.OK, ', '.join(found))
+    else:
+        yield Finding(
+            'addresses', State.ERROR, 'none but loopback',
+            'clusters grant access by address: bring the data network up')
+
+
+def _endpoints(patient: Patient) -> Iterator[Finding]:
+    def ask(endpoint: tuple[str, int]) -> Finding:
+        name = conn_props.join_endpoint(*endpoint)
+        why = probe.reachable(*endpoint, patient.chosen.probe_timeout)
+        source = probe.local_address(*endpoint)
+        if why is None:
+            return Finding('endpoint', State.OK,
+                           f'{name} is reachable from {source}')
+        return Finding(
+            'endpoint', State.ERROR,
+            f'{name} is not reachable from {source or "here"}: {why}',
+            'check routes and firewalls between this host and the cluster')
+
+    with futures.ThreadPoolExecutor(WORKERS) as pool:
+        yield from pool.map(ask, patient.endpoints)
+
+
+def _connections(patient: Patient) -> Iterator[Finding]:
+    for controller in patient.kernel.controllers():
+        if controller.transport != conn_props.TCP:
+            continue
+        text = (f'{controller.name} to {controller.endpoint}: '
+                f'{controller.state}, {controller.queues} queues')
+        if not controller.live:
+            yield Finding(
+                'connection', State.WARNING, text,
+                'the kernel tries again; see whether that node is up')
+        elif controller.queues < 2:
+            yield Finding(
+                'connection', State.WARNING, text,
+                'no queue for I/O was granted; see the logs of the cluster')
+        else:
+            yield Finding('connection', State.OK, text)
+
+
+CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
+    _modules, _multipath, _names, _way, _locks, _addresses, _endpoints,
+    _connections)

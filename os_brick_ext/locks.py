@@ -1,0 +1,105 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Locks that hold between all threads and services of one host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import fcntl
+import os
+import pathlib
+
+from os_brick_ext import errors
+from os_brick_ext import timing
+
+PREFIX = 'os-brick-ext-'
+
+
+class Locks:
+    """One lock per name, as a file in a folder.
+
+    The kernel drops a lock with the process that holds it. Locks belong to
+    open files and not to processes, so they exclude threads as well, green
+    or not. Files are removed with the last use of their names.
+
+    :param folder: the same for all services that share the host; it must
+        exist and be writable for each.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    @contextlib.contextmanager
+    def held(self, name: str, deadline: timing.Deadline) -> Iterator[None]:
+        """Hold a lock.
+
+        :param name: of letters, digits and ``.-_``.
+        :raises Busy: somebody held it until the deadline.
+        :raises NotReady: no folder is configured, or it cannot be used.
+        """
+        if not self._folder:
+            raise errors.NotReady(
+                'neither [os_brick] lock_path nor [oslo_concurrency] '
+                'lock_path is set')
+        path = pathlib.Path(self._folder, f'{PREFIX}{name}')
+        try:
+            descriptor = timing.wait_until(
+                lambda: _try(path), deadline, f'the lock {path}')
+        except timing.TimedOut as exc:
+            raise errors.Busy(
+                f'another operation holds the lock {path}') from exc
+        except OSError as exc:
+            raise errors.NotReady(
+                f'the lock {path} cannot be used: {exc}') from exc
+        try:
+            yield
+        finally:
+            # Before it is let go: whoever opened the file in the meantime
+            # will find that it is no longer the one in the folder.
+            with contextlib.suppress(PermissionError, FileNotFoundError):
+                path.unlink()
+            os.close(descriptor)
+
+
+def _open(path: pathlib.Path) -> int:
+    """Open a file that may belong to another service.
+
+    With O_CREAT the kernel may refuse files of others in a folder that all
+    may write to, so that is asked for only when there is no file.
+    """
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        descriptor = os.open(
+            path, os.O_RDONLY | os.O_CLOEXEC | os.O_CREAT, 0o644)
+        with contextlib.suppress(PermissionError):
+            # Another service must be able to open it, whatever our umask.
+            os.fchmod(descriptor, 0o644)
+        return descriptor
+
+
+def _try(path: pathlib.Path) -> int | None:
+    """:returns: a descriptor that holds the lock, or None."""
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None

@@ -1,0 +1,249 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Connecting by the kernel alone.
+
+A cluster shows a volume on the nodes that hold it, and those change: so the
+host connects to every node and the kernel chooses among them. A volume's
+node is connected once for all volumes of its cluster.
+
+Two services of a host may use a cluster at the same time, and one may be
+done with it while the other waits for its volume. So connections are made
+and ended under a lock per cluster, and a volume that has appeared counts
+only once it was seen under that lock: from then on nobody ends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterable
+from concurrent import futures
+import contextlib
+import errno
+import hashlib
+from typing import TypeVar
+
+from oslo_log import log as logging
+
+from os_brick_ext import conn_props
+from os_brick_ext import errors
+from os_brick_ext import fabrics
+from os_brick_ext import host
+from os_brick_ext import locks
+from os_brick_ext import probe
+from os_brick_ext import settings
+from os_brick_ext import sysfs
+from os_brick_ext import timing
+from os_brick_ext import ways
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar('T')
+
+WORKERS = 8
+
+
+class Native:
+    """The kernel connects to all nodes of a cluster.
+
+    :param held: the locks of this host.
+    """
+
+    def __init__(self, kernel: sysfs.Sysfs, root: ways.Root,
+                 held: locks.Locks, chosen: settings.Settings) -> None:
+        self._kernel = kernel
+        self._root = root
+        self._locks = held
+        self._settings = chosen
+
+    def available(self) -> bool:
+        """:returns: whether the kernel can connect over a fabric."""
+        return self._kernel.module_loaded('nvme_fabrics')
+
+    def want(self, props: conn_props.ConnectionProperties) -> bool:
+        """Connect to the nodes that are not connected.
+
+        Nodes that do not answer are passed over, as long as one does.
+
+        :returns: True.
+        :raises NotReady: a kernel module, NQN or host id is missing.
+        :raises NotVisible: no node is connected.
+        """
+        if not self.available():
+            raise errors.NotReady(
+                f'kernel module nvme_fabrics is missing; {ways.LOAD_HINT}')
+        identity = host.identity()
+        nqn = props.subsystem_nqn
+        problems: dict[str, str] = {}
+        missing = (self._endpoints(props, identity, problems)
+                   - self._connected(nqn))
+        answering = self._answering(missing, problems)
+        if answering:
+            with self._locked(nqn, self._deadline()):
+                _each(lambda endpoint: self._connect(
+                    endpoint, nqn, identity, problems),
+                    answering - self._connected(nqn))
+        for endpoint, why in sorted(problems.items()):
+            LOG.warning('volume=%s cluster=%s cannot use %s: %s',
+                        props.volume_uuid, nqn, endpoint, why)
+        if not self._kernel.controllers(nqn):
+            raise errors.NotVisible(
+                f'volume {props.volume_uuid}: no node of {nqn} could be '
+                f'connected: {_listed(problems)}')
+        return True
+
+    def _deadline(self) -> timing.Deadline:
+        return timing.Deadline.after(self._settings.connect_timeout)
+
+    def _connected(self, subsystem_nqn: str) -> set[str]:
+        return {controller.endpoint for controller
+                in self._kernel.controllers(subsystem_nqn)}
+
+    def _endpoints(self, props: conn_props.ConnectionProperties,
+                   identity: host.Identity,
+                   problems: dict[str, str]) -> set[str]:
+        """:returns: where the nodes of the cluster are, as far as known.
+
+        :param problems: takes up which discovery services failed, and why.
+        """
+        if props.nvme_endpoints:
+            return set(props.nvme_endpoints)
+        for node in props.nodes:
+            try:
+                return self._discovered(node, props.subsystem_nqn, identity)
+            except (OSError, ValueError) as exc:
+                problems[conn_props.join_endpoint(
+                    node.address, node.port)] = str(exc)
+        return set()
+
+    def _discovered(self, node: conn_props.DiscoveryNode, subsystem_nqn: str,
+                    identity: host.Identity) -> set[str]:
+        why = probe.reachable(
+            node.address, node.port, self._settings.probe_timeout)
+        if why is not None:
+            raise OSError(errno.EHOSTUNREACH, why)
+        found = set(fabrics.log_endpoints(
+            self._root.discovery_log(
+                node.address, node.port, identity.nqn, identity.host_id),
+            subsystem_nqn))
+        if not found:
+            raise ValueError(f'does not know {subsystem_nqn}')
+        return found
+
+    def _answering(self, endpoints: set[str],
+                   problems: dict[str, str]) -> set[str]:
+        """:returns: those that accept a connection.
+
+        The kernel would take its time with the others, and hold up what
+        else is asked of it.
+        """
+        def ask(endpoint: str) -> None:
+            address, port = conn_props.split_endpoint(endpoint, 'endpoint')
+            why = probe.reachable(
+                address, port, self._settings.probe_timeout)
+            if why is not None:
+                problems[endpoint] = why
+
+        _each(ask, endpoints)
+        return endpoints - problems.keys()
+
+    def _connect(self, endpoint: str, subsystem_nqn: str,
+                 identity: host.Identity, problems: dict[str, str]) -> None:
+        address, port = conn_props.split_endpoint(endpoint, 'endpoint')
+        try:
+            name = self._root.connect_controller(
+                address, port, subsystem_nqn, identity.nqn, identity.host_id)
+        except (OSError, ValueError) as exc:
+            # Somebody else was faster, maybe an administrator.
+            if getattr(exc, 'errno', None) != errno.EALREADY:
+                problems[endpoint] = str(exc)
+            return
+        LOG.info('cluster=%s connected %s as %s',
+                 subsystem_nqn, endpoint, name)
+
+    def tend(self, props: conn_props.ConnectionProperties,
+             deadline: timing.Deadline) -> None:
+        """Connect again if another service has ended the connections.
+
+        :raises NotReady: a kernel module has gone.
+        :raises NotVisible: no node can be connected any more.
+        """
+        if not self._kernel.controllers(props.subsystem_nqn):
+            self.want(props)
+
+    def confirm(self, key: conn_props.VolumeKey) -> bool:
+        """:returns: whether the volume is seen while nobody disconnects."""
+        with self._locked(key.subsystem_nqn, self._deadline()):
+            found = self._kernel.find(key)
+            return found is not None and found.usable
+
+    def leave(self, key: conn_props.VolumeKey,
+              deadline: timing.Deadline) -> None:
+        """End the connections if no other volume of the cluster is here.
+
+        Otherwise the block device stays until the array withdraws the
+        volume, which Cinder asks it to do after this host is done.
+
+        :raises NotDeparted: a connection or the block device is still there
+            at the deadline.
+        """
+        nqn = key.subsystem_nqn
+        with self._locked(nqn, deadline):
+            others = [namespace.name for namespace
+                      in self._kernel.namespaces(nqn)
+                      if namespace.wwid != f'uuid.{key.volume_uuid}']
+            if others:
+                LOG.debug('cluster=%s stays connected for %s', nqn, others)
+                return
+            with ways.failing_as(errors.NotDeparted, 'the connections to '
+                                 f'{nqn} could not be ended'):
+                _each(lambda controller: self._end(controller.name, nqn),
+                      self._kernel.controllers(nqn))
+            self._await_departure(key, deadline)
+
+    def _end(self, name: str, subsystem_nqn: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._root.delete_controller(name, subsystem_nqn)
+            LOG.info('cluster=%s disconnected %s', subsystem_nqn, name)
+
+    def _await_departure(self, key: conn_props.VolumeKey,
+                         deadline: timing.Deadline) -> None:
+        def gone() -> bool | None:
+            here = (self._kernel.controllers(key.subsystem_nqn)
+                    or self._kernel.find(key))
+            return None if here else True
+
+        try:
+            timing.wait_until(gone, deadline, 'departure')
+        except timing.TimedOut as exc:
+            raise errors.NotDeparted(
+                f'volume {key.volume_uuid}: still connected to '
+                f'{key.subsystem_nqn}') from exc
+
+    def _locked(self, subsystem_nqn: str, deadline: timing.Deadline
+                ) -> contextlib.AbstractContextManager[None]:
+        digest = hashlib.sha256(subsystem_nqn.encode('ascii')).hexdigest()
+        return self._locks.held(f'cluster-{digest[:32]}', deadline)
+
+
+def _each(act: Callable[[T], None], items: Iterable[T]) -> None:
+    """Do something with all items at the same time; the first error goes up.
+
+    One that does not answer holds up none of the others.
+    """
+    with futures.ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(act, items))
+
+
+def _listed(problems: dict[str, str]) -> str:
+    return '; '.join(
+        f'{endpoint}: {why}' for endpoint, why in sorted(problems.items()))

@@ -1,0 +1,64 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The options as values, read once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+# Declares the options of os-brick that are read here.
+from os_brick.initiator.connectors import lightos as _lightos  # noqa: F401
+from oslo_config import cfg
+
+from os_brick_ext import options
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator can choose; see the options of the same names.
+
+    :param discovery_folder: where the discovery client looks for files.
+    :param discovery_address: where the discovery client answers.
+    :param discovery_port: its TCP port.
+    :param lock_folder: of the locks that all services of a host share; empty
+        if none is configured.
+    """
+
+    mode: str
+    connect_timeout: float
+    early_failure_timeout: float
+    extend_timeout: float
+    disconnect_timeout: float
+    flush_timeout: float
+    probe_timeout: float
+    nr_io_queues: int
+    keep_alive_timeout: int
+    reconnect_delay: int
+    ctrl_loss_timeout: int
+    discovery_folder: str
+    discovery_address: str
+    discovery_port: int
+    lock_folder: str
+
+
+def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
+    """:returns: the options' values; `conf` is the service's own."""
+    conf.register_opts(options.OPTS, group=options.GROUP)
+    own = conf[options.GROUP]
+    return Settings(
+        **{opt.dest: own[opt.dest] for opt in options.OPTS},
+        discovery_folder=conf.os_brick.lightos_discovery_client_dir_path,
+        discovery_address=conf.os_brick.lightos_discovery_client_address,
+        discovery_port=conf.os_brick.lightos_discovery_client_port,
+        lock_folder=(conf.os_brick.lock_path
+                     or conf.oslo_concurrency.lock_path or ''))
