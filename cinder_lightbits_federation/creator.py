@@ -131,7 +131,7 @@ class Creator:
                 if volume is None or self._foreign(volume, recipe):
                     return None
                 kept = self._inherit(client, location.project, recipe,
-                                     volume, deadline)
+                                     volume, deadline, location.object_uuid)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             raise errors.OutcomeUnknown(
                 f'an earlier attempt may have left volume '
@@ -216,20 +216,24 @@ class Creator:
         return self._inherit(client, recipe.project, recipe, found, deadline)
 
     def _inherit(self, client: lb_client.LightbitsClient, project: str,
-                 recipe: Recipe, volume: model.Volume, deadline: Deadline
-                 ) -> model.Volume | None:
+                 recipe: Recipe, volume: model.Volume, deadline: Deadline,
+                 recorded: str | None = None) -> model.Volume | None:
         """Take over an earlier attempt's volume, or remove it.
 
         The labels are changed on condition that nobody else changed the
-        volume, so of two who try one wins.
+        volume, so of two who try one wins. One that can have no labels is
+        removed: nothing would keep two from taking it over.
 
+        :param recorded: UUID of the volume that is recorded as ours.
         :returns: the volume, or None when it was removed.
         """
         if volume.state.going:
             return None
-        name_id = self._id(recipe)
-        if (ownership.claim_of(volume.labels, self._owner, name_id)
-                is not Claim.OURS):
+        claim = ownership.claim_of(volume.labels, self._owner,
+                                   self._id(recipe))
+        bare = (claim is Claim.UNLABELLED and volume.uuid == recorded
+                and not volume.acl)
+        if claim is not Claim.OURS and not bare:
             raise errors.NameTaken(
                 f'a volume {volume.name} ({volume.uuid}) without labels is '
                 f'there already; nothing tells whose it is')
@@ -240,7 +244,7 @@ class Creator:
                 raise errors.RecordLost(
                     f'another attempt took over volume {now.name}')
 
-        if (volume.state is model.VolumeState.FAILED
+        if (bare or volume.state is model.VolumeState.FAILED
                 or not _same_shape(volume, recipe.new)):
             LOG.warning('Removing volume %s (%s), left by an earlier '
                         'attempt to create it.', volume.name, volume.uuid)
