@@ -57,7 +57,9 @@ class Deployment:
         self.counters = counters.Counters()
         self.journal = counters.Journal(cluster.options.journal)
         self._directory = directory
-        self._files: list[str] = []
+        self._files = [identity.path]
+        # Held while endpoints open or close: control calls may overlap.
+        self._lock = asyncio.Lock()
         self._up = True
         self._dead_apis: set[int] = set()
         self._apis = [
@@ -166,6 +168,10 @@ class Deployment:
 
     async def refresh(self) -> None:
         """Let the endpoints show the faults and states of the moment."""
+        async with self._lock:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         for index, point in enumerate(self._endpoints):
             refused = self.faults.of_node(index, faults.Kind.REFUSE)
             dead = index in self._dead_apis
@@ -220,9 +226,10 @@ class Deployment:
 
     async def close(self) -> None:
         """End the cluster and remove its files and data."""
-        for index, point in enumerate(self._endpoints):
-            await point.close()
-            self._drop_connections(index)
+        async with self._lock:
+            for index, point in enumerate(self._endpoints):
+                await point.close()
+                self._drop_connections(index)
         self.cluster.close()
         for path in self._files:
             os.unlink(path)

@@ -172,7 +172,7 @@ class Connection(asyncio.Protocol):
             self._answer(plain_response(400), keep_alive=False)
         except ssl.SSLError:
             self._flush()
-            self._transport.close()
+            self.drop()
 
     def _receive_tls(self, tls: _Tls, data: bytes) -> None:
         ready = tls.ready
@@ -182,7 +182,7 @@ class Connection(asyncio.Protocol):
             self._application.secured(resumed=tls.resumed)
         self._flush()
         if tls.ended:
-            self._transport.close()
+            self.drop()
 
     def _flush(self) -> None:
         if self._tls is not None and not (self.closed or self.frozen):

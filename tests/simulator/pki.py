@@ -69,10 +69,12 @@ def public_pem(key: rsa.RSAPrivateKey) -> bytes:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServerIdentity:
-    """What one cluster presents: a context, and its fingerprint.
+    """What one cluster presents, and the file that holds it.
 
     `fingerprint` is the SHA-256 of the certificate in DER, in hex.
     """
+
+    path: str
 
     context: ssl.SSLContext
     fingerprint: str
@@ -129,7 +131,7 @@ class Authority:
         path = os.path.join(self._directory, f'{cluster}.server.pem')
         write_private(path, private_pem(key) + _pem(certificate))
         fingerprint = certificate.fingerprint(hashes.SHA256()).hex()
-        return ServerIdentity(_server_context(path), fingerprint)
+        return ServerIdentity(path, _server_context(path), fingerprint)
 
 
 def _name(text: str) -> x509.Name:

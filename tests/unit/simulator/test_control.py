@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import pathlib
 import signal
@@ -79,6 +80,22 @@ class ControlTestCase(base.SimulatorTestCase):
         self.assertEqual(404, error.status)
         for path in (*cluster.token_files.values(), cluster.private_key_file):
             self.assertFalse(os.path.exists(path))
+        left = os.listdir(self.simulator.state_dir)
+        self.assertEqual([], [name for name in left if 'gone' in name])
+
+    def test_calls_may_overlap(self) -> None:
+        cluster = self.make_cluster(4)
+
+        def flap() -> None:
+            for _ in range(5):
+                cluster.stop()
+                cluster.start()
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for future in [pool.submit(flap) for _ in range(4)]:
+                future.result()
+        for node in range(4):
+            self.call(cluster, 'GET', '/api/v2/version', node=node)
 
     def test_clusters_are_independent(self) -> None:
         one, two = self.make_cluster(1), self.make_cluster(1)
