@@ -39,6 +39,10 @@ SUSPECT = 'did not answer in time just now'
 RECENT_WINDOW = 300.0
 RESERVATION_HISTORY = 900.0
 
+# One ledger for the process: it is about clusters, and one cluster may serve
+# several backends.
+PROMISED = Reservations(RECENT_WINDOW, RESERVATION_HISTORY)
+
 
 class Placer:
     """Chooses; keeps the reservations of this host."""
@@ -46,7 +50,7 @@ class Placer:
     def __init__(self, registry: Registry, rng: random.Random) -> None:
         self._registry = registry
         self._rng = rng
-        self.reservations = Reservations(RECENT_WINDOW, RESERVATION_HISTORY)
+        self.reservations = PROMISED
 
     def views(self) -> tuple[ClusterView, ...]:
         """:returns: pictures of all clusters, reservations counted."""
