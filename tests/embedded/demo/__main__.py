@@ -40,8 +40,7 @@ def _play(on: stage.Stage, keep: bool) -> bool:
         show.play(on, keep)
     except Exception:  # noqa: BLE001  (the top of the program)
         traceback.print_exc()
-        print(f'\nFAILED; configuration and logs are in {on.folder}',
-              file=sys.stderr)
+        print('\nFAILED', file=sys.stderr)
         return False
     return True
 
@@ -56,6 +55,9 @@ def _run(options: argparse.Namespace,
             keep.keep(on)
     finally:
         on.close(remove=held)
+        if not held:
+            print(f'Configuration and logs are in {on.folder}',
+                  file=sys.stderr)
     return held
 
 
