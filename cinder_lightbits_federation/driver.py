@@ -227,9 +227,12 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
                 raise access.NoUsableAddress(host)
 
     def initialize_connection(self, volume: Any,
-                              connector: Mapping[str, Any]
+                              connector: Mapping[str, Any], **kwargs: Any
                               ) -> dict[str, Any]:
-        """Admit a host to a volume and tell it where the volume is."""
+        """Admit a host to a volume and tell it where the volume is.
+
+        :param kwargs: initiator data, which this driver keeps none of.
+        """
         with translated(volume.id):
             networks = self.federation.settings.data_networks
             attachment = self.federation.attachments.attach(
@@ -295,22 +298,25 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         Cinder asks after every delete, so clusters are not asked: their
         keepers do that all the time.
         """
-        settings = self.federation.settings
-        views = self.federation.views(settings.poll_interval * 2,
-                                      STATS_PATIENCE)
-        functions = {'filter_function': self.get_filter_function(),
-                     'goodness_function': self.get_goodness_function()}
-        ratio = self.configuration.safe_get('max_over_subscription_ratio')
         self._stats = {
             'volume_backend_name': self.configuration.safe_get(
                 'volume_backend_name') or self.configuration.config_group,
             'vendor_name': 'Lightbits',
             'driver_version': self.VERSION,
             'storage_protocol': constants.LIGHTOS,
-            'pools': [{**pool, **functions} for pool in statistics.pools(
-                views, settings, ratio)],
+            'pools': [] if self._service is None else self._pools(),
         }
         return self._stats
+
+    def _pools(self) -> list[dict[str, Any]]:
+        settings = self.federation.settings
+        views = self.federation.views(settings.poll_interval * 2,
+                                      STATS_PATIENCE)
+        functions = {'filter_function': self.get_filter_function(),
+                     'goodness_function': self.get_goodness_function()}
+        ratio = self.configuration.safe_get('max_over_subscription_ratio')
+        return [{**pool, **functions}
+                for pool in statistics.pools(views, settings, ratio)]
 
     def get_default_filter_function(self) -> str:
         """:returns: refuses what no single cluster has room for."""
