@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import dataclasses
 
 from cinder import exception
 from cinder.i18n import _
@@ -58,30 +59,90 @@ class LightbitsConnectorError(exception.InvalidConnectorException):
     message = _('Lightbits federation: %(reason)s')
 
 
-_TABLE: tuple[tuple[type[Exception], type[exception.CinderException]],
-              ...] = (
-    (errors.InvalidSetting, LightbitsConfigurationError),
-    (errors.OutcomeUnknown, LightbitsFinalError),
-    (errors.RecordLost, LightbitsFinalError),
-    (errors.NameTaken, LightbitsFinalError),
-    (errors.IdentityMismatch, LightbitsFinalError),
-    (errors.UnknownCluster, LightbitsFinalError),
-    (errors.FederationError, LightbitsBackendError),
-    (spec.InvalidSpec, LightbitsFinalError),
-    (access.AccessError, LightbitsConnectorError),
-    (InvalidConnectionProperties, LightbitsBackendError),
-    (lb_errors.Ambiguous, LightbitsFinalError),
-    (lb_errors.LightbitsError, LightbitsBackendError),
-    (DeadlineExceeded, LightbitsBackendError),
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """What an error is told as; the error reference is made of these.
+
+    :param cause: what has happened, and what may have.
+    :param remedy: what to do about it.
+    """
+
+    known: type[Exception]
+    told: type[exception.CinderException]
+    cause: str
+    remedy: str
+
+
+# The first row that fits counts, so the special ones come first.
+TABLE: tuple[Row, ...] = (
+    Row(errors.InvalidSetting, LightbitsConfigurationError,
+        'An option is wrong; the message names section and option.',
+        'Correct the option; a wrong option of the backend section needs a '
+        'restart.'),
+    Row(errors.OutcomeUnknown, LightbitsFinalError,
+        'A request was sent and its outcome could not be found out: the '
+        'object may exist where its record says.',
+        'Delete the volume or snapshot once the cluster answers; if '
+        'anything is there, that removes it.'),
+    Row(errors.RecordLost, LightbitsFinalError,
+        'The record was changed or deleted while the operation ran; what '
+        'the operation had made was removed.',
+        'Look at the record; repeat the operation if it is still wanted.'),
+    Row(errors.NameTaken, LightbitsFinalError,
+        'An object on the cluster has the name already and nothing proves '
+        'that it is ours; it was left alone.',
+        'Find out whose it is; rename or remove it on the cluster.'),
+    Row(errors.IdentityMismatch, LightbitsFinalError,
+        'What is at the recorded place is not what was recorded; it was '
+        'left alone.',
+        'Find out who has replaced or renamed it; compare with the audit.'),
+    Row(errors.UnknownCluster, LightbitsFinalError,
+        'A record names a cluster that no usable section stands for.',
+        'Restore the section, or wait until the cluster was reached; to '
+        'give a cluster up, declare it lost.'),
+    Row(errors.NoClusterFits, LightbitsBackendError,
+        'No cluster could take the volume or its growth; the message has '
+        'the reason of each. Nothing was made.',
+        'Mend the reason: room, a pin of the type, a missing project or '
+        'policy, a cluster that is away.'),
+    Row(errors.ClusterUnavailable, LightbitsBackendError,
+        'A cluster that may have the object does not answer; nothing was '
+        'changed or forgotten.',
+        'Repeat when the cluster is back; declare it lost if it never '
+        'will be.'),
+    Row(errors.FederationError, LightbitsBackendError,
+        'The cluster refused the operation or failed at it.',
+        'Read what the cluster says in the message.'),
+    Row(spec.InvalidSpec, LightbitsFinalError,
+        'An extra spec of the volume type cannot be honoured.',
+        'Correct the extra spec that the message names.'),
+    Row(access.AccessError, LightbitsConnectorError,
+        'The host cannot be admitted: its NQN or addresses are missing, '
+        'malformed, or too many.',
+        'Mend the host, or choose its addresses with '
+        'lightbits_data_networks.'),
+    Row(InvalidConnectionProperties, LightbitsBackendError,
+        'The cluster lists an endpoint that is not an address.',
+        'Correct the endpoints on the cluster.'),
+    Row(lb_errors.Ambiguous, LightbitsFinalError,
+        'A change was sent and no answer came; it may have been applied.',
+        'Repeat the operation: it looks first at what is there.'),
+    Row(lb_errors.LightbitsError, LightbitsBackendError,
+        'The cluster did not answer, or it answered with an error; the '
+        'message says which. Nothing was changed.',
+        'Mend what the message says; repeat.'),
+    Row(DeadlineExceeded, LightbitsBackendError,
+        'The cluster accepted the operation and did not finish it in time.',
+        'Look at the cluster; repeat the operation.'),
 )
 
-_KNOWN = tuple(known for known, _told in _TABLE)
+_KNOWN = tuple(row.known for row in TABLE)
 
 
 def told_as(exc: Exception) -> exception.CinderException:
     """:returns: what to raise to Cinder for a known error."""
-    told = next(told for known, told in _TABLE if isinstance(exc, known))
-    return told(reason=str(exc))
+    row = next(row for row in TABLE if isinstance(exc, row.known))
+    return row.told(reason=str(exc))
 
 
 @contextlib.contextmanager

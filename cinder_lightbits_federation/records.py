@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cinder import context as cinder_context
@@ -177,3 +177,19 @@ def volumes_on(host: str, cluster_uuid: str) -> list[str]:
         if place is not None and place.cluster_uuid == cluster_uuid:
             found.append(str(volume.id))
     return found
+
+
+def restamped(volumes: Iterable[Any]) -> list[dict[str, str]]:
+    """Find the volumes whose ``provider_id`` is not that of their location.
+
+    :returns: updates of just those, with their ``id``.
+    """
+    updates = []
+    for volume in volumes:
+        place = recorded_for(volume.provider_location, volume.name_id)
+        if place is None or place.object_uuid is None:
+            continue
+        wanted = model_update(place)['provider_id']
+        if volume.provider_id != wanted:
+            updates.append({'id': volume.id, 'provider_id': wanted})
+    return updates

@@ -137,3 +137,22 @@ class AccessTestCase(base.FederationTestCase):
         found = self.on(self.subject)[1]
         self.assertEqual([base.nqn(2)], found['acl']['values'])
         self.assertEqual(['192.0.2.2'], found['IPAcl']['values'])
+
+
+class ProviderIdTestCase(base.FederationTestCase):
+    """The in-tree driver's form of the place, for people to read."""
+
+    CLUSTERS = ('east',)
+
+    def test_what_was_copied_along_is_put_right(self) -> None:
+        driver = self.start_driver()
+        right, wrong = self.made(driver), self.made(driver)
+        wrong.provider_id = right.provider_id
+        blank = self.volume()
+
+        updates = driver.update_provider_info([right, wrong, blank], [])
+
+        place = self.location(wrong)
+        self.assertEqual(
+            ([{'id': wrong.id,
+               'provider_id': f'default {place.object_uuid}'}], []), updates)
