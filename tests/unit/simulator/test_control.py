@@ -317,6 +317,45 @@ class ProcessTestCase(base.SimulatorTestCase):
             signal.SIGKILL,
         )
 
+    def run_server(self, *options: str) -> subprocess.Popen[bytes]:
+        """Run the server alone and wait until it is ready."""
+        server = subprocess.Popen(
+            [sys.executable, '-m', 'tests.simulator', '--clusters=', *options],
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        assert server.stdin is not None and server.stdout is not None
+        self.addCleanup(server.stdin.close)
+        self.addCleanup(server.stdout.close)
+        self.assertIn(b'"control"', server.stdout.readline())
+        return server
+
+    def test_ends_with_the_process_named(self) -> None:
+        with subprocess.Popen(['sleep', '60']) as other:
+            server = self.run_server(f'--parent-pid={other.pid}')
+            self.assertIsNone(server.poll())
+            other.kill()
+        self.assertEqual(0, server.wait(10))
+        # It is gone already.
+        server = self.run_server(f'--parent-pid={other.pid}')
+        self.assertEqual(0, server.wait(10))
+
+    def test_ends_with_its_input_or_by_signal(self) -> None:
+        server = self.run_server('--exit-with-stdin')
+        assert server.stdin is not None
+        server.stdin.write(b'ignored')
+        server.stdin.flush()
+        self.assertIsNone(server.poll())
+        server.stdin.close()
+        self.assertEqual(0, server.wait(10))
+        server = self.run_server()
+        server.terminate()
+        self.assertEqual(0, server.wait(10))
+
     def test_library_works_in_both_threading_models(self) -> None:
         body = """
             from tests.simulator import control
