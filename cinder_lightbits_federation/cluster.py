@@ -42,6 +42,8 @@ LOG = logging.getLogger(__name__)
 # Projects, policies and failure domains are read again every so many looks.
 FACTS_EVERY = 20
 LABELS_SINCE = (3, 11)
+# What TLS says of a good certificate of another name (CPython, _ssl.c).
+OTHER_NAME = 'certificate is not valid for'
 # A look with this share of a call's time is one that proves something.
 PATIENCE = 0.9
 
@@ -304,8 +306,10 @@ class Cluster:
             return Status(Connection.WRONG_IDENTITY, errors.SettingProblem(
                 told.section, 'cluster_uuid', exc.message))
         if isinstance(exc, lb_errors.Untrusted):
+            option = ('tls_server_name' if OTHER_NAME in exc.message
+                      else told.trust_option)
             return Status(Connection.MISCONFIGURED, errors.SettingProblem(
-                told.section, told.trust_option, exc.message))
+                told.section, option, exc.message))
         if isinstance(exc, lb_errors.NoCredential | lb_errors.Unauthorized):
             return Status(Connection.UNAUTHORIZED, errors.SettingProblem(
                 told.section, told.token_option, exc.message))

@@ -206,11 +206,17 @@ class Registry:
 
     def _identify(self, cluster: Cluster, uuid: str
                   ) -> errors.SettingProblem | None:
-        """Tell whether an earlier section is the same cluster."""
+        """Tell whether an earlier section is the same cluster.
+
+        A later one that is, and was seen first, is looked at again at once.
+        """
+        earlier = True
         for other in self.clusters:
             if other.name == cluster.name:
-                return None
-            if other.uuid == uuid:
+                earlier = False
+            elif other.uuid == uuid and not earlier:
+                other.wanted.set()
+            elif other.uuid == uuid:
                 return errors.SettingProblem(
                     cluster.settings.section, 'api_endpoints',
                     f'this is cluster {uuid}, which section '

@@ -157,8 +157,8 @@ class FederationTestCase(test.TestCase):
 
     def logged(self, level: int = logging.INFO) -> fixtures.FakeLogger:
         """What is logged from now on."""
-        log: fixtures.FakeLogger = self.useFixture(
-            fixtures.FakeLogger(level=level))
+        log: fixtures.FakeLogger = self.useFixture(fixtures.FakeLogger(
+            level=level, format='%(levelname)s %(message)s'))
         return log
 
     @staticmethod
