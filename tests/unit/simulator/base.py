@@ -159,3 +159,19 @@ class SimulatorTestCase(base.BaseTestCase):
         while not check():
             self.assertLess(time.monotonic(), end, 'it never came true')
             time.sleep(0.005)
+
+
+class SwitchTestCase(SimulatorTestCase):
+    """Turns the switches of one cluster."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.cluster = self.make_cluster()
+
+    def switch(self, **values: object) -> None:
+        """Set switches."""
+        self.cluster.set_switches(**values)
+
+    def later(self, **delays: float) -> None:
+        """Set delays."""
+        self.cluster.set_delays(**delays)
