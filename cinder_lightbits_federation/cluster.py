@@ -153,6 +153,10 @@ class Cluster:
         self._refuse_when_down()
         try:
             yield self.client
+        except (lb_errors.NoCredential, lb_errors.Unauthorized):
+            # Perhaps of one project only: the next look tells.
+            self.wanted.set()
+            raise
         except lb_errors.LightbitsError as exc:
             self._failed(exc)
             raise

@@ -209,12 +209,14 @@ class WrongBackendTestCase(base.FederationTestCase):
                             'not a UUID', lightbits_federation_id='mine')
 
     def test_values(self) -> None:
+        values: dict[str, Any]
         for option, value in (('lightbits_pools', 'many'),
                               ('lightbits_default_num_replicas', '4'),
                               ('lightbits_operation_timeout', '1'),
                               ('lightbits_data_networks', '192.0.2.0/99'),
                               ('lightbits_poll_interval', 'often')):
-            self.assert_refused(f'[lightbits] {option}', **{option: value})
+            values = {option: value}
+            self.assert_refused(f'[lightbits] {option}', **values)
 
     def test_the_id_is_derived_for_a_single_host(self) -> None:
         log = self.logged()
@@ -267,8 +269,8 @@ class DownTestCase(base.FederationTestCase):
         west.stop()
         west.start(uuid=STRANGER)
 
-        self.wait(lambda: f'ERROR Cluster west is wrong identity: '
-                  f'[lightbits_cluster:west] cluster_uuid: ' in log.output
+        self.wait(lambda: 'ERROR Cluster west is wrong identity: '
+                  '[lightbits_cluster:west] cluster_uuid: ' in log.output
                   or None)
         self.assertIn(STRANGER, log.output)
         self.assertIn(known, log.output)
