@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What follows after a volume service has died in the middle of its work."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+from cinder import exception
+from cinder import objects
+from cinder.scheduler import rpcapi as scheduler_rpcapi
+
+from tests.crash import cloud as clouds
+from tests.crash import operations
+
+
+class Continuation(abc.ABC):
+    """One way to go on. The service is dead, or has finished."""
+
+    title: ClassVar[str]
+
+    def applies(self, operation: operations.Operation) -> bool:
+        """Whether this can follow the operation."""
+        return True
+
+    @abc.abstractmethod
+    def go_on(self, cloud: clouds.CloudTestCase,
+              operation: operations.Operation, subject: operations.Subject
+              ) -> None:
+        """Go on; ends with records at rest, and fails if that is wrong."""
+
+
+class Restart(Continuation):
+    """The service starts again and clears up after its predecessor.
+
+    Of what it does not care for, users and operators take care; in the end
+    they delete everything.
+    """
+
+    title = 'restart, then delete'
+
+    def go_on(self, cloud: clouds.CloudTestCase,
+              operation: operations.Operation, subject: operations.Subject
+              ) -> None:
+        cloud.boot()
+        _assert_nothing_pending(cloud)
+        operation.give_up(cloud, subject)
+
+
+class Delete(Continuation):
+    """Nobody clears up; the user just wants it gone."""
+
+    title = 'delete'
+
+    def go_on(self, cloud: clouds.CloudTestCase,
+              operation: operations.Operation, subject: operations.Subject
+              ) -> None:
+        cloud.boot(clean=False)
+        cloud.delete_all()
+
+
+class Repeat(Continuation):
+    """An operator resets the state, and the user asks again."""
+
+    title = 'repeat'
+
+    def go_on(self, cloud: clouds.CloudTestCase,
+              operation: operations.Operation, subject: operations.Subject
+              ) -> None:
+        cloud.boot(clean=False)
+        operation.repeat(cloud, subject)
+        operation.verify(cloud, subject)
+
+
+class Reschedule(Continuation):
+    """Another attempt is made, and then the first one cleans up.
+
+    Cinder sends the next attempt on its way before it lets the driver clean
+    up, with the object the first attempt had.
+    """
+
+    title = 'reschedule'
+
+    def applies(self, operation: operations.Operation) -> bool:
+        return operation.creates
+
+    def go_on(self, cloud: clouds.CloudTestCase,
+              operation: operations.Operation, subject: operations.Subject
+              ) -> None:
+        old = cloud.service.latest['volume']
+        service = cloud.boot(clean=False)
+        old.host = None
+        old.save()
+        scheduler_rpcapi.SchedulerAPI().create_volume(
+            cloud.context, old, request_spec=objects.RequestSpec(
+                volume_id=old.id, snapshot_id=old.snapshot_id,
+                source_volid=old.source_volid))
+        with service.active():
+            try:
+                service.manager.driver_delete_volume(old)
+            except exception.CinderException:
+                # As Cinder does: "most likely it was not created".
+                pass
+        operation.verify(cloud, subject)
+
+
+CONTINUATIONS: tuple[Continuation, ...] = (
+    Restart(), Reschedule(), Repeat(), Delete())
+
+
+def _assert_nothing_pending(cloud: clouds.CloudTestCase) -> None:
+    """Fail if a service that starts leaves its predecessor's work alone."""
+    left = [item.resource_id for item in cloud.workers()]
+    cloud.assertEqual([], left, 'work that nobody finishes')

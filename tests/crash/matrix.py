@@ -1,0 +1,134 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Every operation, killed at every moment, followed by everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+import dataclasses
+import traceback
+
+from tests.crash import cloud as clouds
+from tests.crash import continuations
+from tests.crash import operations
+
+Choice = Callable[[Sequence[str]], Iterable[int]]
+
+
+def everywhere(effects: Sequence[str]) -> Iterable[int]:
+    """Before the first effect, and after each."""
+    return range(len(effects) + 1)
+
+
+@dataclasses.dataclass(slots=True)
+class Cell:
+    """What came of one operation followed by one continuation.
+
+    :param problems: by the moment of death.
+    :param intermediates: moments after which an intermediate snapshot is
+        left to its retention time.
+    """
+
+    problems: dict[int, str] = dataclasses.field(default_factory=dict)
+    intermediates: list[int] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """An operation, its effects, and a cell for each continuation."""
+
+    operation: str
+    effects: tuple[str, ...]
+    cells: dict[str, Cell]
+
+
+def run(cloud: clouds.CloudTestCase,
+        wanted: Iterable[operations.Operation] = operations.OPERATIONS,
+        following: Iterable[continuations.Continuation] = (
+            continuations.CONTINUATIONS),
+        choice: Choice = everywhere) -> Iterator[Row]:
+    """Run a part of the matrix, all of it by default.
+
+    :param choice: which moments to die at, given the effects there are.
+    """
+    after = tuple(following)
+    for operation in wanted:
+        effects = rehearse(cloud, operation)
+        yield Row(operation.title, effects, {
+            item.title: _cell(cloud, operation, item, choice(effects))
+            for item in after if item.applies(operation)})
+
+
+def rehearse(cloud: clouds.CloudTestCase, operation: operations.Operation
+             ) -> tuple[str, ...]:
+    """Run an operation undisturbed.
+
+    :returns: its effects.
+    """
+    with _combination(cloud):
+        subject = operation.prepare(cloud)
+        life = cloud.service.life
+        life.effects.clear()
+        with life.watched():
+            operation.run(cloud, subject)
+        operation.verify(cloud, subject)
+        cloud.assert_sound()
+        return tuple(life.effects)
+
+
+def _cell(cloud: clouds.CloudTestCase, operation: operations.Operation,
+          continuation: continuations.Continuation, moments: Iterable[int]
+          ) -> Cell:
+    cell = Cell()
+    for moment in moments:
+        try:
+            if _combine(cloud, operation, continuation, moment):
+                cell.intermediates.append(moment)
+        except Exception:  # Anything at all is a finding; the rest goes on.
+            cell.problems[moment] = traceback.format_exc()
+    return cell
+
+
+def _combine(cloud: clouds.CloudTestCase, operation: operations.Operation,
+             continuation: continuations.Continuation, moment: int) -> int:
+    """Run one combination.
+
+    :returns: how many intermediate snapshots are left.
+    """
+    with _combination(cloud):
+        subject = operation.prepare(cloud)
+        service = cloud.service
+        service.life.effects.clear()
+        with service.life.watched(moment):
+            operation.run(cloud, subject)
+        cloud.assertEqual(moment, len(service.life.effects),
+                          'it has fewer effects than it had before')
+        service.kill()
+        continuation.go_on(cloud, operation, subject)
+        cloud.assert_sound()
+        left = cloud.audit.intermediates()
+        cloud.delete_all()
+        cloud.assert_sound()
+        return left
+
+
+@contextlib.contextmanager
+def _combination(cloud: clouds.CloudTestCase) -> Iterator[None]:
+    """A clean start for one combination, whatever the last one left."""
+    if cloud.service.life.dead:
+        cloud.boot()
+    try:
+        yield
+    finally:
+        cloud.wipe()
