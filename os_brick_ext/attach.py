@@ -85,8 +85,10 @@ class Attacher:
                              self._rescan),
                     deadline, props.volume_uuid, wake)
             except timing.TimedOut as exc:
+                # Found out before the undoing, which changes it.
+                why = self._why(props)
                 self._undo(props.key, fresh)
-                raise errors.NotVisible(self._why(props)) from exc
+                raise errors.NotVisible(why) from exc
             except BaseException:
                 self._undo(props.key, fresh)
                 raise

@@ -1,0 +1,453 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The connector, as Nova, Cinder and Glance use it."""
+
+from __future__ import annotations
+
+import copy
+import os
+from typing import Any
+from unittest import mock
+
+import fixtures
+from os_brick import exception
+from os_brick.initiator import initiator_connector
+from os_brick.privileged import rootwrap
+
+from os_brick_ext import attach
+from os_brick_ext import conn_props
+from os_brick_ext import errors
+from os_brick_ext import options
+from os_brick_ext import privileged
+from os_brick_ext import timing
+from os_brick_ext import ways
+from tests.unit.brick import base
+from tests.unit.brick import fake_kernel
+
+GIB = fake_kernel.GIB
+VOLUME = base.volume(1)
+
+
+class BothWays(base.BrickTestCase):
+    """What holds however the host connects."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.nqn = self.cluster(1)
+        self.data = self.properties(1, self.nqn)
+
+    def appear(self) -> None:
+        """Have the cluster show the volume to this host."""
+        if self.mode == options.DISCOVERY_CLIENT:
+            self.kernel.client_connects(self.nqn)
+        self.kernel.grant(self.nqn, VOLUME)
+
+    def attached(self) -> dict[str, Any]:
+        self.appear()
+        found: dict[str, Any] = self.connector().connect_volume(self.data)
+        return found
+
+    def test_connect(self) -> None:
+        self.assertEqual(
+            {'type': 'block', 'path': str(self.kernel.dev / 'nvme0n1'),
+             'uuid': VOLUME, 'subsysnqn': self.nqn}, self.attached())
+
+    def test_connect_twice(self) -> None:
+        first = self.attached()
+        self.assertEqual(
+            first, self.connector().connect_volume(self.data))
+
+    def test_connect_waits_for_the_volume(self) -> None:
+        with self.in_background(
+                lambda: self.connector().connect_volume(
+                    self.data)) as outcome:
+            self.eventually(lambda: self.kernel.calls)
+            self.assertEqual([], outcome)
+            self.appear()
+        self.assertEqual(str(self.kernel.dev / 'nvme0n1'),
+                         outcome[0]['path'])
+
+    def test_the_callers_properties_stay_as_they_are(self) -> None:
+        before = copy.deepcopy(self.data)
+        self.attached()
+        self.connector().disconnect_volume(self.data, None)
+        self.assertEqual(before, self.data)
+
+    def test_a_volume_of_another_cluster_with_the_same_uuid(self) -> None:
+        other = self.cluster(2)
+        self.kernel.grant(other, VOLUME)
+        self.kernel.client_connects(other)
+        self.assertEqual([], self.connector().get_volume_paths(self.data))
+        self.assertEqual(str(self.kernel.dev / 'nvme0n1'),
+                         self.attached()['path'])
+        self.assertEqual(['nvme0n1', 'nvme1n1'], self.kernel.devices())
+
+    def test_a_volume_that_never_appears(self) -> None:
+        if self.mode == options.DISCOVERY_CLIENT:
+            self.kernel.client_connects(self.nqn)
+        error = self.assertRaises(
+            errors.NotVisible, self.connector(
+                connect_timeout=0.1).connect_volume, self.data)
+        self.assertIn(VOLUME, str(error))
+        self.assertIn('does not show it to this host', str(error))
+        self.assertIn(
+            f'{self.kernel.clusters[self.nqn].nodes[0]} live', str(error))
+        self.assertEqual([], self.drop_ins())
+
+    def test_a_volume_without_a_usable_path_is_not_there_yet(self) -> None:
+        self.appear()
+        if self.mode == options.NATIVE:
+            self.kernel.client_connects(self.nqn)
+        self.kernel.set_ana('inaccessible')
+        error = self.assertRaises(
+            errors.NotVisible, self.connector(
+                connect_timeout=0.1).connect_volume, self.data)
+        self.assertIn('nvme0n1 has 0 usable paths', str(error))
+        self.kernel.set_ana('non-optimized')
+        self.attached()
+
+    def test_an_event_that_was_lost(self) -> None:
+        self.useFixture(fixtures.MockPatchObject(attach, 'RESCAN_AFTER', 0.0))
+        self.kernel.client_connects(self.nqn)
+        self.kernel.deaf.add('events')
+        self.kernel.grant(self.nqn, VOLUME)
+        self.connector().connect_volume(self.data)
+        self.assertEqual(['rescan nvme0', 'rescan nvme1'], [
+            call for call in self.kernel.calls if 'rescan' in call])
+
+    def test_several_clusters_at_once(self) -> None:
+        self.attached()
+        other = self.cluster(2)
+        self.kernel.grant(other, base.volume(2))
+        if self.mode == options.DISCOVERY_CLIENT:
+            self.kernel.client_connects(other)
+        self.connector().connect_volume(self.properties(2, other))
+        self.assertEqual(['nvme0n1', 'nvme1n2'], self.kernel.devices())
+        self.connector().disconnect_volume(self.data, None)
+        self.assertNotEqual([], self.kernel.controllers(other))
+        self.assertEqual(
+            [str(self.kernel.dev / 'nvme1n2')],
+            self.connector().get_volume_paths(self.properties(2, other)))
+
+    def test_disconnect_flushes(self) -> None:
+        path = self.attached()['path']
+        self.connector().disconnect_volume(self.data, None)
+        self.assertIn(f'blockdev --flushbufs {path}', self.kernel.calls)
+
+    def test_disconnect_twice(self) -> None:
+        self.attached()
+        self.connector().disconnect_volume(self.data, None)
+        self.connector().disconnect_volume(self.data, None)
+
+    def test_disconnect_what_was_never_connected(self) -> None:
+        self.connector().disconnect_volume(self.data, None)
+        self.assertFalse(any('blockdev' in call for call
+                             in self.kernel.calls))
+
+    def test_disconnect_needs_no_nodes(self) -> None:
+        self.attached()
+        del self.data['lightos_nodes']
+        self.connector().disconnect_volume(self.data, None)
+
+    def test_a_volume_that_something_is_built_upon(self) -> None:
+        self.attached()
+        (self.kernel.sys / 'class/block/nvme0n1/holders/dm-3').touch()
+        error = self.assertRaises(
+            errors.InUse, self.connector().disconnect_volume, self.data, None)
+        self.assertIn('dm-3', str(error))
+        self.assertFalse(any(
+            call.startswith(('remove', 'delete'))
+            for call in self.kernel.calls))
+
+    def test_force_goes_on_and_tells(self) -> None:
+        self.attached()
+        (self.kernel.sys / 'class/block/nvme0n1/holders/dm-3').touch()
+        error = self.assertRaises(
+            exception.ExceptionChainer,
+            self.connector().disconnect_volume, self.data, None, force=True)
+        self.assertIn('dm-3', str(error))
+        self.assertTrue(any(
+            call.startswith(('remove', 'delete'))
+            for call in self.kernel.calls))
+
+    def test_errors_can_be_ignored(self) -> None:
+        self.attached()
+        (self.kernel.sys / 'class/block/nvme0n1/holders/dm-3').touch()
+        self.connector().disconnect_volume(
+            self.data, None, force=True, ignore_errors=True)
+
+    def test_no_flush_without_a_path(self) -> None:
+        self.attached()
+        for name in self.kernel.controllers(self.nqn):
+            self.kernel.set_state(name, 'connecting')
+        self.assertRaises(errors.NoPath, self.connector().disconnect_volume,
+                          self.data, None)
+        self.assertFalse(any('blockdev' in call for call
+                             in self.kernel.calls))
+
+    def test_extend_when_the_kernel_knows(self) -> None:
+        self.attached()
+        self.kernel.resize(self.nqn, VOLUME, 3 * GIB)
+        self.assertEqual(
+            3 * GIB, self.connector().extend_volume(self.data))
+        self.assertFalse(any('rescan' in call for call in self.kernel.calls))
+
+    def test_extend_when_the_kernel_does_not_know(self) -> None:
+        self.attached()
+        self.kernel.deaf.add('events')
+        self.kernel.resize(self.nqn, VOLUME, 3 * GIB)
+        self.assertEqual(
+            3 * GIB, self.connector().extend_volume(self.data))
+        self.assertIn('rescan nvme0', self.kernel.calls)
+
+    def test_extend_when_the_kernel_learns_late(self) -> None:
+        self.attached()
+        self.kernel.deaf.update({'events', 'rescan'})
+        self.kernel.resize(self.nqn, VOLUME, 3 * GIB)
+        with self.in_background(
+                lambda: self.connector().extend_volume(
+                    self.data)) as outcome:
+            self.eventually(lambda: 'rescan nvme0' in self.kernel.calls)
+            self.assertEqual([], outcome)
+            self.kernel.deaf.clear()
+            self.kernel.resize(self.nqn, VOLUME, 3 * GIB)
+        self.assertEqual([3 * GIB], outcome)
+
+    def test_extend_when_the_size_never_arrives(self) -> None:
+        self.attached()
+        self.kernel.deaf.update({'events', 'rescan'})
+        self.kernel.resize(self.nqn, VOLUME, 3 * GIB)
+        error = self.assertRaises(
+            errors.NotResized, self.connector(
+                extend_timeout=0.1).extend_volume, self.data)
+        self.assertIn(str(3 * GIB), str(error))
+
+    def test_paths_and_volumes(self) -> None:
+        connector = self.connector()
+        self.assertEqual([], connector.get_volume_paths(self.data))
+        path = self.attached()['path']
+        self.assertEqual([path], connector.get_volume_paths(self.data))
+        self.assertEqual([path], connector.get_all_available_volumes())
+        self.assertEqual(str(self.kernel.dev), connector.get_search_path())
+
+    def test_multipath_may_be_required(self) -> None:
+        self.appear()
+        connector = self.connector()
+        connector.use_multipath = True
+        self.assertTrue(connector.supports_multipath())
+        connector.connect_volume(self.data | {'enforce_multipath': True})
+        (self.kernel.sys / 'module/nvme_core/parameters/multipath'
+         ).write_text('N\n')
+        self.assertRaises(
+            exception.BrickException, connector.connect_volume,
+            self.data | {'enforce_multipath': True})
+
+    def test_somebody_else_works_on_the_volume(self) -> None:
+        self.appear()
+        connector = self.connector(connect_timeout=0.1)
+        with connector.locks.held(f'volume-{VOLUME}',
+                                  timing.Deadline.after(1)):
+            for act in (connector.connect_volume, connector.extend_volume):
+                self.assertRaises(errors.Busy, act, self.data)
+            self.assertRaises(
+                errors.Busy, connector.disconnect_volume, self.data, None)
+        self.assertEqual([], self.kernel.calls)
+
+
+class DiscoveryClientTest(BothWays):
+
+    def test_disconnect_removes_the_file_and_no_connection(self) -> None:
+        self.attached()
+        self.assertEqual([f'{VOLUME}.conf'], self.drop_ins())
+        self.connector().disconnect_volume(self.data, None)
+        self.assertEqual([], self.drop_ins())
+        self.assertEqual(2, len(self.kernel.controllers(self.nqn)))
+
+    def test_a_file_that_was_there_survives_a_failure(self) -> None:
+        self.attached()
+        self.kernel.withdraw(self.nqn, VOLUME)
+        self.assertRaises(
+            errors.NotVisible, self.connector(
+                connect_timeout=0.1).connect_volume, self.data)
+        self.assertEqual([f'{VOLUME}.conf'], self.drop_ins())
+
+    def test_a_missing_folder(self) -> None:
+        self.kernel.drop_ins.rmdir()
+        error = self.assertRaises(
+            errors.NotReady, self.connector().connect_volume, self.data)
+        self.assertIn(str(self.kernel.drop_ins), str(error))
+
+
+class NativeTest(BothWays):
+
+    mode = options.NATIVE
+
+    def test_disconnect_leaves_the_cluster_with_the_last_volume(
+            self) -> None:
+        self.kernel.grant(self.nqn, base.volume(2))
+        self.attached()
+        self.connector().disconnect_volume(self.data, None)
+        self.assertEqual(2, len(self.kernel.controllers(self.nqn)))
+        self.kernel.withdraw(self.nqn, VOLUME)
+        self.connector().disconnect_volume(
+            self.properties(2, self.nqn), None)
+        self.assertEqual([], self.kernel.controllers(self.nqn))
+        self.assertEqual([], self.kernel.devices())
+
+    def test_another_service_leaves_the_cluster_meanwhile(self) -> None:
+        with self.in_background(
+                lambda: self.connector().connect_volume(
+                    self.data)) as outcome:
+            self.eventually(
+                lambda: len(self.kernel.controllers(self.nqn)) == 2)
+            # Nothing of the cluster is to be seen on the host yet, so the
+            # other service ends the connections.
+            self.connector().disconnect_volume(
+                self.properties(2, self.nqn), None)
+            self.eventually(
+                lambda: len(self.kernel.controllers(self.nqn)) == 2)
+            self.kernel.grant(self.nqn, VOLUME)
+        self.assertEqual('block', outcome[0]['type'])
+        self.assertEqual(4, len([
+            call for call in self.kernel.calls if 'connect' in call]))
+
+
+class WithoutMultipathTest(base.BrickTestCase):
+
+    multipath = False
+    mode = options.NATIVE
+
+    def test_the_path_that_works_is_taken(self) -> None:
+        nqn = self.cluster(1)
+        self.kernel.grant(nqn, VOLUME)
+        data = self.properties(1, nqn)
+        connector = self.connector()
+        connector.connect_volume(data)
+        self.assertEqual(['nvme0n1', 'nvme1n1'], self.kernel.devices())
+        self.kernel.set_state('nvme0', 'connecting')
+        self.assertEqual(str(self.kernel.dev / 'nvme1n1'),
+                         connector.connect_volume(data)['path'])
+
+
+class EncryptionTest(base.BrickTestCase):
+    """The links that encryptors need, by os-brick's decorators."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.nqn = self.cluster(1)
+        self.kernel.client_connects(self.nqn)
+        self.kernel.grant(self.nqn, VOLUME)
+        self.data = self.properties(1, self.nqn) | {'encrypted': True}
+        self.link = self.useFixture(fixtures.MockPatchObject(
+            rootwrap, 'link_root', autospec=True)).mock
+        self.unlink = self.useFixture(fixtures.MockPatchObject(
+            rootwrap, 'unlink_root', autospec=True)).mock
+
+    def test_the_link_comes_and_goes(self) -> None:
+        connector = self.connector()
+        found = connector.connect_volume(self.data)
+        node = str(self.kernel.dev / 'nvme0n1')
+        self.link.assert_called_once_with(node, found['path'], force=True)
+        self.assertIn('/os-brick', found['path'])
+        self.data['device_path'] = found['path']
+        self.assertEqual(GIB, connector.extend_volume(self.data))
+        self.unlink.assert_not_called()
+        connector.disconnect_volume(self.data, found)
+        self.unlink.assert_called_once_with(found['path'])
+        self.assertIn(f'blockdev --flushbufs {node}', self.kernel.calls)
+
+    def test_a_link_that_cannot_be_made(self) -> None:
+        """The decorator disconnects, for which the lock must be free."""
+        self.link.side_effect = OSError('no link')
+        connector = self.connector(connect_timeout=1.0)
+        self.assertRaises(OSError, connector.connect_volume, self.data)
+        self.assertEqual([], self.drop_ins())
+        self.assertIn(f'remove {VOLUME}', self.kernel.calls)
+
+
+class PropertiesTest(base.BrickTestCase):
+    """What this host says about itself, and what it is told."""
+
+    def test_the_host(self) -> None:
+        with mock.patch('os_brick_ext.host.addresses', autospec=True,
+                        return_value=['192.0.2.1', '2001:db8::1']):
+            self.assertEqual(
+                {'nqn': base.HOST_NQN, 'found_dsc': 'found',
+                 'host_ips': ['192.0.2.1', '2001:db8::1']},
+                self.connector().describe_host())
+
+    def test_no_client(self) -> None:
+        self.client.close()
+        self.assertEqual(
+            '', self.connector(probe_timeout=1.0).describe_host()[
+                'found_dsc'])
+
+    def test_native_needs_no_client(self) -> None:
+        self.client.close()
+        connector = self.connector(mode=options.NATIVE)
+        self.assertEqual('found', connector.describe_host()['found_dsc'])
+        os.rename(self.kernel.sys / 'module/nvme_fabrics',
+                  self.kernel.sys / 'module/other')
+        self.assertEqual('', connector.describe_host()['found_dsc'])
+
+    def test_a_host_without_nqn(self) -> None:
+        for nothing in (None, '', 'nqn with blanks'):
+            self.get_host_nqn.return_value = nothing
+            self.assertEqual({}, self.connector().describe_host())
+
+    def test_every_key_that_is_needed(self) -> None:
+        data = self.properties(1, self.cluster(1))
+        for key in ('uuid', 'subsysnqn', 'lightos_nodes'):
+            error = self.assertRaises(
+                errors.BadProperties, self.connector().connect_volume,
+                {name: value for name, value in data.items() if name != key})
+            self.assertIn(key, str(error))
+        self.assertEqual([], self.kernel.calls)
+
+    def test_automatic_mode(self) -> None:
+        def way() -> str:
+            return type(self.connector(mode=options.AUTO)._way).__name__
+
+        self.client.close()
+        self.assertEqual('DiscoveryClient', way())
+        self.kernel.drop_ins.rmdir()
+        self.assertEqual('Native', way())
+
+    def test_the_fake_kernel_has_every_privileged_function(self) -> None:
+        offered = {name for name in vars(ways.Root)
+                   if not name.startswith('_')}
+        for name in offered:
+            self.assertTrue(privileged.default.is_entrypoint(
+                getattr(privileged, name)))
+            self.assertTrue(callable(getattr(self.kernel, name)))
+        self.assertEqual(
+            offered, {name for name, value in vars(privileged).items()
+                      if privileged.default.is_entrypoint(value)})
+
+    def test_all_of_the_contract(self) -> None:
+        contract = initiator_connector.InitiatorConnector
+        for name in contract.__abstractmethods__:
+            self.assertTrue(hasattr(self.connector(), name))
+
+    def test_stock_properties_are_enough(self) -> None:
+        nqn = self.cluster(1)
+        self.kernel.client_connects(nqn)
+        self.kernel.grant(nqn, VOLUME)
+        data = self.properties(1, nqn)
+        del data[conn_props.EXTRA_KEY]
+        self.assertEqual('block',
+                         self.connector().connect_volume(data)['type'])
+
+
+# The class of what holds both ways is no test by itself.
+del BothWays

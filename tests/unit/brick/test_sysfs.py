@@ -1,0 +1,165 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Reading what the kernel says."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import fixtures
+from oslotest import base as test_base
+
+from os_brick_ext import conn_props
+from os_brick_ext import sysfs
+from tests.unit.brick import base
+from tests.unit.brick import fake_kernel
+
+NQN = base.nqn(1)
+KEY = conn_props.VolumeKey(base.volume(1), NQN)
+GIB = fake_kernel.GIB
+
+
+class SysfsTest(test_base.BaseTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.kernel = fake_kernel.FakeKernel(
+            self.useFixture(fixtures.TempDir()).path)
+        self.sysfs = sysfs.Sysfs(str(self.kernel.sys), str(self.kernel.dev))
+        self.kernel.add_cluster(NQN, '192.0.2.11:4420', '[2001:db8::11]:4421')
+        self.kernel.client_connects(NQN)
+        self.kernel.grant(NQN, KEY.volume_uuid, GIB)
+        self.block = self.kernel.sys / 'class/block'
+
+    def found(self) -> sysfs.Namespace:
+        found = self.sysfs.find(KEY)
+        assert found is not None
+        return found
+
+    def test_a_volume(self) -> None:
+        self.assertEqual(
+            sysfs.Namespace(
+                'nvme0n1', str(self.kernel.dev / 'nvme0n1'), True,
+                f'uuid.{KEY.volume_uuid}', NQN, GIB, 2), self.found())
+        self.assertTrue(self.found().usable)
+
+    def test_no_such_volume(self) -> None:
+        for key in (conn_props.VolumeKey(base.volume(2), NQN),
+                    conn_props.VolumeKey(KEY.volume_uuid, base.nqn(2))):
+            self.assertIsNone(self.sysfs.find(key))
+
+    def test_partitions_and_hidden_devices_are_no_volumes(self) -> None:
+        os.rename(self.block / 'nvme0n1', self.block / 'nvme0n1p1')
+        self.assertIsNone(self.sysfs.find(KEY))
+        self.assertEqual([], self.sysfs.namespaces(NQN))
+
+    def test_all_of_a_subsystem(self) -> None:
+        self.kernel.grant(NQN, base.volume(2))
+        self.assertEqual(
+            ['nvme0n1', 'nvme0n2'],
+            [space.name for space in self.sysfs.namespaces(NQN)])
+        self.assertEqual([], self.sysfs.namespaces(base.nqn(2)))
+
+    def test_paths_must_be_live_and_accessible(self) -> None:
+        hidden = self.block / 'nvme0c1n1/ana_state'
+        for state, paths in (
+                ('optimized', 2), ('non-optimized', 2), ('inaccessible', 1),
+                ('persistent-loss', 1), ('change', 1)):
+            hidden.write_text(f'{state}\n')
+            self.assertEqual(paths, self.found().paths, state)
+        for state in ('connecting', 'resetting', 'new', 'dead'):
+            self.kernel.set_state('nvme0', state)
+            self.assertEqual(0, self.found().paths, state)
+        self.assertFalse(self.found().usable)
+
+    def test_a_target_without_ana(self) -> None:
+        for path in self.block.glob('nvme0c*n1'):
+            (path / 'ana_state').unlink()
+        self.assertEqual(2, self.found().paths)
+
+    def test_paths_of_other_namespaces_do_not_count(self) -> None:
+        self.kernel.grant(NQN, base.volume(11))
+        for path in self.block.glob('nvme0c*n1'):
+            (path / 'ana_state').write_text('inaccessible\n')
+        self.assertEqual(0, self.found().paths)
+
+    def test_no_size_or_no_node_is_not_usable(self) -> None:
+        (self.block / 'nvme0n1/size').write_text('0\n')
+        self.assertFalse(self.found().usable)
+        (self.block / 'nvme0n1/size').write_text('8\n')
+        self.assertEqual(4096, self.found().size)
+        self.assertTrue(self.found().usable)
+        (self.kernel.dev / 'nvme0n1').unlink()
+        self.assertFalse(self.found().usable)
+
+    def test_what_vanishes_is_not_there(self) -> None:
+        (self.block / 'nvme0n1/wwid').unlink()
+        self.assertIsNone(self.sysfs.find(KEY))
+        self.kernel.withdraw(NQN, KEY.volume_uuid)
+        self.assertIsNone(self.sysfs.find(KEY))
+
+    def test_controllers(self) -> None:
+        self.assertEqual(
+            [sysfs.Controller('nvme0', NQN, 'tcp', '192.0.2.11', 4420,
+                              'live', 3),
+             sysfs.Controller('nvme1', NQN, 'tcp', '2001:db8::11', 4421,
+                              'live', 3)],
+            self.sysfs.controllers())
+        self.assertEqual(
+            ['192.0.2.11:4420', '[2001:db8::11]:4421'],
+            [one.endpoint for one in self.sysfs.controllers(NQN)])
+        self.assertEqual([], self.sysfs.controllers(base.nqn(2)))
+
+    def test_controllers_that_leave_are_gone(self) -> None:
+        for state in ('deleting', 'deleting (no IO)', 'dead', ''):
+            self.kernel.set_state('nvme0', state)
+            self.assertEqual(
+                ['nvme1'], [one.name for one in self.sysfs.controllers(NQN)])
+        self.kernel.set_state('nvme0', 'connecting')
+        self.assertEqual(
+            [False, True], [one.live for one in self.sysfs.controllers(NQN)])
+
+    def test_controllers_of_other_transports(self) -> None:
+        folder = self.kernel.sys / 'class/nvme/nvme0'
+        (folder / 'address').write_text('0000:00:1f.0\n')
+        (folder / 'transport').write_text('pcie\n')
+        (folder / 'queue_count').unlink()
+        one = self.sysfs.controllers()[0]
+        self.assertEqual(('pcie', '', 0, 0), (
+            one.transport, one.address, one.port, one.queues))
+
+    def test_holders(self) -> None:
+        self.assertEqual([], self.sysfs.holders('nvme0n1'))
+        (self.block / 'nvme0n1/holders/dm-7').touch()
+        self.assertEqual(['dm-7'], self.sysfs.holders('nvme0n1'))
+
+    def test_modules_and_multipath(self) -> None:
+        self.assertTrue(self.sysfs.module_loaded('nvme_tcp'))
+        self.assertFalse(self.sysfs.module_loaded('nvme_rdma'))
+        self.assertTrue(self.sysfs.native_multipath())
+
+    def test_a_host_without_nvme(self) -> None:
+        empty = sysfs.Sysfs(self.useFixture(fixtures.TempDir()).path)
+        self.assertIsNone(empty.find(KEY))
+        self.assertEqual([], empty.controllers())
+        self.assertEqual([], empty.all_nodes())
+        self.assertEqual([], empty.holders('nvme0n1'))
+        self.assertFalse(empty.native_multipath())
+
+    def test_all_nodes(self) -> None:
+        self.kernel.grant(NQN, base.volume(2))
+        (self.kernel.dev / 'nvme0n2').unlink()
+        pathlib.Path(self.kernel.dev, 'sda').touch()
+        self.assertEqual(
+            [str(self.kernel.dev / 'nvme0n1')], self.sysfs.all_nodes())
