@@ -186,6 +186,19 @@ class Cluster:
         finally:
             self._refreshing.release()
 
+    def lacks(self, project: str, deadline: Deadline) -> bool:
+        """Whether the cluster itself says that it has no such project.
+
+        :returns: False when the token cannot tell.
+        :raises LightbitsError: the cluster does not answer properly.
+        """
+        vitals = self._vitals
+        if vitals is None or not vitals.cluster_rights:
+            return False
+        with self.api() as client:
+            known = client.projects(self._project, deadline=deadline)
+        return project not in {item.name for item in known}
+
     def stale(self, max_age: float) -> bool:
         """Whether the last sample is older than `max_age` seconds."""
         vitals = self._vitals

@@ -216,7 +216,12 @@ class Finder:
 
         def question(cluster: Cluster) -> Found[T] | None:
             local = cluster.settings.project(project)
-            thing = ask(cluster, local)
+            try:
+                thing = ask(cluster, local)
+            except lb_errors.Rejected:
+                if cluster.lacks(local, deadline):
+                    return None
+                raise
             return Found(cluster, local, thing) if thing else None
 
         answers = self._registry.ask(clusters, question, deadline)
