@@ -22,7 +22,8 @@ from tests.functional import base
 GIB = 1024 ** 3
 
 
-class LifecycleTest(base.FunctionalTest):
+class ThreeClusters(base.FunctionalTest):
+    """Three clusters that are accessed in three ways."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -31,6 +32,9 @@ class LifecycleTest(base.FunctionalTest):
         self.sdk = self.start([
             self.section('east', 'system'), self.section('west', 'minted'),
             self.section('north', 'project')])
+
+
+class LifecycleTest(ThreeClusters):
 
     def test_life(self) -> None:
         """Create, grow, snapshot, copy, clone, and delete all of it."""
@@ -57,18 +61,6 @@ class LifecycleTest(base.FunctionalTest):
         self.audit()
         self.assertEqual(
             self.before, federation.contents(self.clusters.values()))
-
-    def test_types(self) -> None:
-        """Extra specs reach the array; a pin is obeyed."""
-        gold = self.sdk.create_type(name='gold', extra_specs={
-            'lightos:num_replicas': '2', 'compression': '<is> True',
-            'lightos:cluster': 'north'})
-        volume = self.create(self.sdk, volume_type=gold.id)
-        where, found = self.on_array(volume)
-        self.assertEqual(('north', 2, 'true'),
-                         (where, found['replicaCount'],
-                          found['compression']))
-        self.audit()
 
     def test_attachments(self) -> None:
         """Each host has access exactly while it has an attachment."""
@@ -103,6 +95,39 @@ class LifecycleTest(base.FunctionalTest):
         self.delete(self.sdk, volume)
         self.audit()
 
+    def test_many_at_once(self) -> None:
+        """A burst spreads over the clusters and leaves nothing behind."""
+        volumes = [self.sdk.create_volume(size=1) for _number in range(30)]
+        volumes = [self.settled(self.sdk, volume) for volume in volumes]
+        self.audit()
+        homes = [self.on_array(volume)[0] for volume in volumes]
+        for name in self.clusters:
+            self.assertGreaterEqual(homes.count(name), 5, homes)
+        self.delete(self.sdk, *volumes)
+        self.audit()
+
+
+class ThreadingLifecycleTest(LifecycleTest):
+    """The same with Cinder on native threads."""
+
+    threads = True
+
+
+class DetailTest(ThreeClusters):
+    """What does not depend on the threading model."""
+
+    def test_types(self) -> None:
+        """Extra specs reach the array; a pin is obeyed."""
+        gold = self.sdk.create_type(name='gold', extra_specs={
+            'lightos:num_replicas': '2', 'compression': '<is> True',
+            'lightos:cluster': 'north'})
+        volume = self.create(self.sdk, volume_type=gold.id)
+        where, found = self.on_array(volume)
+        self.assertEqual(('north', 2, 'true'),
+                         (where, found['replicaCount'],
+                          found['compression']))
+        self.audit()
+
     def test_grow_while_attached(self) -> None:
         """A volume in use grows and stays accessible."""
         volume = self.create(self.sdk)
@@ -126,20 +151,3 @@ class LifecycleTest(base.FunctionalTest):
             connector=connector)
         self.assertIn('nqn', str(failure))
         self.audit()
-
-    def test_many_at_once(self) -> None:
-        """A burst spreads over the clusters and leaves nothing behind."""
-        volumes = [self.sdk.create_volume(size=1) for _number in range(30)]
-        volumes = [self.settled(self.sdk, volume) for volume in volumes]
-        self.audit()
-        homes = [self.on_array(volume)[0] for volume in volumes]
-        for name in self.clusters:
-            self.assertGreaterEqual(homes.count(name), 5, homes)
-        self.delete(self.sdk, *volumes)
-        self.audit()
-
-
-class ThreadingLifecycleTest(LifecycleTest):
-    """The same with Cinder on native threads."""
-
-    threads = True
