@@ -18,8 +18,7 @@ deadline; every destructive one proves first what it is about to destroy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-import contextlib
+from collections.abc import Sequence
 import dataclasses
 import logging
 import random
@@ -41,6 +40,7 @@ from cinder_lightbits_federation import locks
 from cinder_lightbits_federation.manage import Manage
 from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation import placement
+from cinder_lightbits_federation.placement import Decision
 from cinder_lightbits_federation.placer import Placer
 from cinder_lightbits_federation.refs import Created
 from cinder_lightbits_federation.refs import CreateRequest
@@ -48,6 +48,7 @@ from cinder_lightbits_federation.refs import SnapshotRef
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.remover import remove_volume
+from cinder_lightbits_federation.reservations import Reservation
 from cinder_lightbits_federation.reverter import Reverter
 from cinder_lightbits_federation import room
 from cinder_lightbits_federation.settings import FederationSettings
@@ -246,46 +247,53 @@ class Federation:
         if earlier is not None:
             return earlier
         wanted = self._placement_request(request, source)
-        decision = self.placer.choose(wanted, deadline)
-        LOG.info('placement volume=%s size=%d replicas=%d %s',
-                 request.ref.name_id, request.size, wanted.replicas,
-                 decision.explain())
-        refusals = [f'{item.name}: {item.reason}'
-                    for item in decision.rejected]
-        for candidate in decision.ranked:
-            cluster = self.registry.by_uuid(candidate.uuid)
-            recipe = self._recipe(cluster, request, source, attempt)
+        while True:
+            decision, held = self.placer.place(wanted, deadline)
+            LOG.info('placement volume=%s size=%d replicas=%d %s',
+                     request.ref.name_id, request.size, wanted.replicas,
+                     decision.explain())
+            if held is None:
+                raise self._nowhere(request, decision)
             try:
-                with self._reserved(cluster, request.size * wanted.replicas):
-                    location, volume = self._creator.make(
-                        cluster, request, recipe, deadline)
+                return self._make_on(decision, held, request, source,
+                                     attempt, deadline)
             except Refused as exc:
-                LOG.warning('Cluster %s refused volume %s: %s', cluster.name,
-                            request.ref.name, exc)
-                refusals.append(f'{cluster.name}: {exc}')
-                continue
-            return Created(location, volume, cluster.name, decision)
-        if not decision.ranked:
-            refusals.append(f'the largest volume that would find room has '
-                            f'{decision.largest // GIB} GiB')
-        raise errors.NoClusterFits(f'volume {request.ref.name}', refusals)
+                wanted = dataclasses.replace(wanted, exclude={
+                    **wanted.exclude, held.cluster_uuid: str(exc)})
 
-    @contextlib.contextmanager
-    def _reserved(self, cluster: Cluster, size: int) -> Iterator[None]:
-        """Count bytes against a cluster until its statistics show them.
+    def _make_on(self, decision: Decision, held: Reservation,
+                 request: CreateRequest, source: Source | None, attempt: str,
+                 deadline: Deadline) -> Created:
+        """Make a volume where its bytes are reserved.
 
         What may exist takes room too, so only a clear refusal gives the
-        bytes back.
+        bytes back; else they count until the statistics show them.
+
+        :raises Refused: the cluster did not make it.
         """
-        held = self.placer.reservations.reserve(cluster.uuid or '', size,
-                                                time.monotonic())
+        cluster = self.registry.by_uuid(held.cluster_uuid)
+        recipe = self._recipe(cluster, request, source, attempt)
         try:
-            yield
-        except Refused:
+            location, volume = self._creator.make(cluster, request, recipe,
+                                                  deadline)
+        except Refused as exc:
             self.placer.reservations.release(held)
+            LOG.warning('Cluster %s refused volume %s: %s', cluster.name,
+                        request.ref.name, exc)
             raise
         finally:
+            # Nothing to a reservation that was released.
             self.placer.reservations.commit(held, time.monotonic())
+        return Created(location, volume, cluster.name, decision)
+
+    @staticmethod
+    def _nowhere(request: CreateRequest, decision: Decision
+                 ) -> errors.NoClusterFits:
+        reasons = [f'{item.name}: {item.reason}'
+                   for item in decision.rejected]
+        reasons.append(f'the largest volume that would find room has '
+                       f'{decision.largest // GIB} GiB')
+        return errors.NoClusterFits(f'volume {request.ref.name}', reasons)
 
     def _settle(self, request: CreateRequest, source: Source | None,
                 attempt: str, deadline: Deadline) -> Created | None:

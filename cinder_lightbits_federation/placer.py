@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import random
+import threading
 import time
 
 from cinder_lightbits_federation.cluster import Cluster
@@ -24,6 +25,7 @@ from cinder_lightbits_federation import placement
 from cinder_lightbits_federation.placement import Decision
 from cinder_lightbits_federation.placement import PlacementRequest
 from cinder_lightbits_federation.registry import Registry
+from cinder_lightbits_federation.reservations import Reservation
 from cinder_lightbits_federation.reservations import Reservations
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.views import ClusterView
@@ -50,6 +52,7 @@ class Placer:
     def __init__(self, registry: Registry, rng: random.Random) -> None:
         self._registry = registry
         self._rng = rng
+        self._lock = threading.Lock()
         self.reservations = PROMISED
 
     def views(self) -> tuple[ClusterView, ...]:
@@ -64,22 +67,28 @@ class Placer:
         """:returns: a picture of one cluster, reservations counted."""
         return self._view(cluster, 0, time.monotonic())
 
-    def choose(self, request: PlacementRequest, deadline: Deadline
-               ) -> Decision:
-        """Rank the clusters for a new volume.
+    def place(self, request: PlacementRequest, deadline: Deadline
+              ) -> tuple[Decision, Reservation | None]:
+        """Rank the clusters for a new volume and reserve room on the best.
 
         Costs no call while the leaders' statistics are younger than a
         second; else one per leader, in parallel, shared by all creates that
         are waiting for it. A cluster that does not answer that in time is
         passed over while there is another.
+
+        :returns: the decision, and the reservation if any cluster fits.
         """
-        decision = self._decide(request)
-        leaders = self._clusters(decision)[:LEADERS]
+        leaders = self._clusters(self._decide(request))[:LEADERS]
         if any(cluster.stale(FRESH) for cluster in leaders):
             self._registry.refresh(leaders, FRESH,
                                    deadline.capped(REFRESH_LIMIT))
+        # Between looking and reserving nobody else may look.
+        with self._lock:
             decision = self._decide(request)
-        return decision
+            if not decision.ranked:
+                return decision, None
+            return decision, self.reservations.reserve(
+                decision.ranked[0].uuid, request.needed, time.monotonic())
 
     def _decide(self, request: PlacementRequest) -> Decision:
         suspects = {cluster.uuid: SUSPECT
