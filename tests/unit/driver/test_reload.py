@@ -120,8 +120,9 @@ class ReloadTestCase(base.FederationTestCase):
         self.until(lambda: 'is declared lost, and with it 1 volumes: '
                    f'{volume.id}' in self.log.output)
         self.driver.delete_volume(error_volume)
-        self.assertRaises(exception.CinderException,
-                          self.driver.delete_volume, volume)
+        self.assertRaises(exception.VolumeNotFound,
+                          self.driver.extend_volume, volume, 2)
+        self.driver.delete_volume(volume)
 
     def test_lost_needs_the_uuid(self) -> None:
         self.rewrite({'east': self.section('east'),
