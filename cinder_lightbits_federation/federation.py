@@ -52,6 +52,7 @@ from cinder_lightbits_federation.reservations import Reservation
 from cinder_lightbits_federation.reverter import Reverter
 from cinder_lightbits_federation import room
 from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.sizes import bytes_to_gib_ceil
 from cinder_lightbits_federation.sizes import GIB
 from cinder_lightbits_federation.snapshots import Snapshots
 from cinder_lightbits_federation.spec import is_uuid
@@ -300,7 +301,10 @@ class Federation:
         location = request.ref.location
         if location is None:
             return None
-        cluster = self.registry.by_uuid(location.cluster_uuid)
+        try:
+            cluster = self.finder.place(location)
+        except errors.ObjectMissing:
+            return None
         recipe = self._recipe(cluster, request, source, attempt)
         kept = self._creator.settle(cluster, request, recipe, location,
                                     deadline)
@@ -381,5 +385,5 @@ class Federation:
         if left is not None and needed > left:
             raise errors.NoClusterFits(
                 f'the growth of volume {volume.name}',
-                [f'{view.name}: needs {needed} bytes with replicas, has '
-                 f'room for {left}'])
+                [f'{view.name}: needs {bytes_to_gib_ceil(needed)} GiB with '
+                 f'replicas, has room for {left // GIB}'])

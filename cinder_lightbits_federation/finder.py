@@ -92,8 +92,17 @@ class Finder:
         self._owner = owner
 
     def place(self, location: Location) -> Cluster:
-        """:raises UnknownCluster: its cluster is not known here."""
-        return self._registry.by_uuid(location.cluster_uuid)
+        """:returns: the cluster of a recorded place.
+
+        :raises UnknownCluster: it is not known here.
+        :raises ObjectMissing: it is declared lost, and with it all that was
+            on it.
+        """
+        cluster = self._registry.by_uuid(location.cluster_uuid)
+        if not cluster.allows(Use.ASK):
+            raise errors.ObjectMissing(
+                f'cluster {cluster.name} ({cluster.uuid}) is declared lost')
+        return cluster
 
     def volume(self, ref: VolumeRef, deadline: Deadline
                ) -> Found[model.Volume]:

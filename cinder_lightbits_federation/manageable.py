@@ -193,7 +193,8 @@ def _entry(item: Found[T], known: Mapping[str, str],
         'safe_to_manage': reason is None,
         'reason_not_safe': reason,
         'cinder_id': cinder_id,
-        'extra_info': f'cluster {item.cluster.name}, project {item.project}'}
+        'extra_info': {'cluster': item.cluster.name,
+                       'project': item.project}}
 
 
 def _page(entries: Sequence[Entry], marker: Any, limit: int, offset: int,

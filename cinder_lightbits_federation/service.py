@@ -55,6 +55,7 @@ class Service:
         self._host = host
         self._clustered = clustered
         self.federation = Federation(self._load(), _get_lock)
+        self._check_times()
         self._watcher = Watcher(
             *self._files(),
             min(self.federation.settings.poll_interval, WATCH_INTERVAL),
@@ -71,6 +72,16 @@ class Service:
         """End all threads and connections. Idempotent."""
         self._watcher.stop()
         self.federation.stop()
+
+    def _check_times(self) -> None:
+        """Attach and detach are calls that somebody waits for."""
+        limit = getattr(CONF, 'rpc_response_timeout', None)
+        given = self.federation.settings.operation_timeout
+        if limit is not None and given >= limit:
+            LOG.warning('[%s] lightbits_operation_timeout (%s s) is not below '
+                        'rpc_response_timeout (%s s): callers give up before '
+                        'an operation does.',
+                        self._configuration.config_group, given, limit)
 
     @staticmethod
     def _files() -> tuple[list[str], list[str]]:

@@ -25,9 +25,14 @@ from cinder_lightbits_federation.views import ClusterView
 
 FEDERATION_POOL = 'federation'
 
+# The largest volume when no token may read any total.
+UNKNOWN = -1
+
 # For schedulers that have DriverFilter and GoodnessWeigher enabled; nothing
 # depends on them (the driver refuses what does not fit).
-DEFAULT_FILTER = 'volume.size <= capabilities.lightbits_largest_volume_gb'
+DEFAULT_FILTER = (
+    'capabilities.lightbits_largest_volume_gb < 0'
+    ' or volume.size <= capabilities.lightbits_largest_volume_gb')
 DEFAULT_GOODNESS = (
     'max(0, 100 - 100 * capabilities.provisioned_capacity_gb'
     ' / max(1, capabilities.total_capacity_gb))')
@@ -62,7 +67,8 @@ def pool(name: str, views: Sequence[ClusterView],
         'QoS_support': True,
         'online_extend_support': True,
         'compression': [True, False],
-        'lightbits_largest_volume_gb': figures.largest // GIB,
+        'lightbits_largest_volume_gb': (
+            UNKNOWN if unknown else figures.largest // GIB),
         'lightbits_clusters_open': len(views) - len(down),
         'lightbits_clusters_closed': '; '.join(
             f'{view.name}: {view.reason or view.admin_state.value}'

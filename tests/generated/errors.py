@@ -45,9 +45,16 @@ INTRO = ('The log of cinder-volume has each of these as "Lightbits '
          'status of the volume and the answer of the API say it.')
 
 
+def _again(told: type[exception.CinderException]) -> str:
+    if issubclass(told, (lb_exception.LightbitsConfigurationError,
+                         lb_exception.LightbitsConnectorError)):
+        return '-'  # Does not arise in creates.
+    final = issubclass(told, exception.MetadataUpdateFailure)
+    return 'no' if final else 'yes'
+
+
 def rows() -> Iterator[tuple[str, ...]]:
     """:returns: the rows of the table."""
     for row in lb_exception.TABLE:
-        final = issubclass(row.told, exception.MetadataUpdateFailure)
-        yield (row.known.__name__, row.told.__name__,
-               'no' if final else 'yes', row.cause, row.remedy)
+        yield (row.known.__name__, row.told.__name__, _again(row.told),
+               row.cause, row.remedy)
