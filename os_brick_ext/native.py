@@ -130,7 +130,7 @@ class Native:
         why = probe.reachable(
             node.address, node.port, self._settings.probe_timeout)
         if why is not None:
-            raise OSError(errno.EHOSTUNREACH, why)
+            raise ConnectionError(why)
         found = set(fabrics.log_endpoints(
             self._root.discovery_log(
                 node.address, node.port, identity.nqn, identity.host_id),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from concurrent import futures
 import contextlib
 import dataclasses
 import os
@@ -178,19 +179,11 @@ class BrickTestCase(base.BaseTestCase):
             came back or what was raised.
         """
         outcome: list[Any] = []
-
-        def run() -> None:
-            try:
-                outcome.append(act())
-            except Exception as exc:
-                outcome.append(exc)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
+        with futures.ThreadPoolExecutor(1) as pool:
+            pool.submit(act).add_done_callback(
+                lambda done: outcome.append(
+                    done.exception() or done.result()))
             yield outcome
-        finally:
-            thread.join(PATIENCE)
 
     def eventually(self, probe: Callable[[], Any]) -> None:
         """Wait until something is true."""

@@ -24,8 +24,8 @@ import re
 from typing import Any
 from unittest import mock
 
-from os_brick.initiator import initiator_connector
 from os_brick.initiator.connectors import base as stock_base
+from os_brick.initiator import initiator_connector
 
 from os_brick_ext import conn_props
 from os_brick_ext import connector

@@ -1,0 +1,313 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What is particular to each way to connect."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from unittest import mock
+
+import psutil
+
+from os_brick_ext import conn_props
+from os_brick_ext import errors
+from os_brick_ext import host
+from os_brick_ext import options
+from os_brick_ext import probe
+from os_brick_ext import timing
+from tests.unit.brick import base
+
+VOLUME = base.volume(1)
+
+
+class EarlyFailureTest(base.BrickTestCase):
+    """Nothing is connected, and the discovery client is to blame or not."""
+
+    def failure(self, **changes: object) -> str:
+        data = self.properties(1, self.cluster(1))
+        deadline = timing.Deadline.after(base.PATIENCE)
+        error = self.assertRaises(
+            errors.NotVisible, self.connector(
+                early_failure_timeout=0.1, connect_timeout=2 * base.PATIENCE,
+                **changes).connect_volume, data)
+        self.assertFalse(deadline.expired())
+        self.assertEqual([], self.drop_ins())
+        return str(error)
+
+    def test_the_module_is_missing(self) -> None:
+        (self.kernel.sys / 'module/nvme_tcp/parameters').rmdir()
+        (self.kernel.sys / 'module/nvme_tcp').rmdir()
+        self.assertIn('modprobe nvme-tcp', self.failure())
+
+    def test_the_client_is_dead(self) -> None:
+        self.client.close()
+        self.assertIn('the discovery client does not answer at 127.0.0.1',
+                      self.failure())
+
+    def test_the_client_connects_nothing(self) -> None:
+        text = self.failure()
+        self.assertIn('has connected nothing of', text)
+        self.assertIn('192.0.2.11:8009, [2001:db8::11]:8009', text)
+
+    def test_not_while_something_is_connected(self) -> None:
+        """A dead client matters not to a volume that comes by itself."""
+        nqn = self.cluster(1)
+        self.client.close()
+        self.kernel.client_connects(nqn)
+        with self.in_background(
+                lambda: self.connector(
+                    early_failure_timeout=0.05).connect_volume(
+                        self.properties(1, nqn))) as outcome:
+            over = timing.Deadline.after(0.2)
+            self.eventually(over.expired)
+            self.assertEqual([], outcome)
+            self.kernel.grant(nqn, VOLUME)
+        self.assertEqual('block', outcome[0]['type'])
+
+
+class NativeTest(base.BrickTestCase):
+
+    mode = options.NATIVE
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.nqn = self.cluster(1, nodes=3)
+        self.kernel.grant(self.nqn, VOLUME)
+        self.fake = self.kernel.clusters[self.nqn]
+        self.data = self.properties(1, self.nqn)
+
+    def connect(self, **changes: object) -> str:
+        path: str = self.connector(
+            **changes).connect_volume(self.data)['path']
+        return path
+
+    def calls(self, word: str) -> list[str]:
+        return [call for call in self.kernel.calls if call.startswith(word)]
+
+    def connected(self) -> int:
+        return len(self.kernel.controllers(self.nqn))
+
+    def test_all_nodes_are_connected_once(self) -> None:
+        self.connect()
+        self.connect()
+        self.assertEqual(3, len(self.calls('connect')))
+        self.assertEqual(3, self.connected())
+
+    def test_missing_nodes_are_added(self) -> None:
+        self.connect()
+        self.fake.nodes.append(self.listener().endpoint)
+        self.data = self.properties(1, self.nqn)
+        self.connect()
+        self.assertEqual(4, self.connected())
+
+    def test_a_node_that_refuses(self) -> None:
+        self.fake.dead.add(self.fake.nodes[0])
+        self.connect()
+        self.assertEqual(2, self.connected())
+
+    def test_a_node_that_is_down_is_not_asked_of_the_kernel(self) -> None:
+        down = self.listener()
+        down.close()
+        self.fake.nodes.append(down.endpoint)
+        self.data = self.properties(1, self.nqn)
+        self.connect()
+        self.assertEqual(3, len(self.calls('connect')))
+
+    def test_ipv6(self) -> None:
+        self.fake.nodes[:] = [self.listener(address='::1').endpoint]
+        self.data = self.properties(1, self.nqn)
+        self.connect()
+        self.connect()
+        self.assertEqual(1, len(self.calls('connect ::1 ')))
+
+    def test_no_node_at_all(self) -> None:
+        self.fake.dead.update(self.fake.nodes)
+        error = self.assertRaises(
+            errors.NotVisible, self.connector().connect_volume, self.data)
+        for node in self.fake.nodes:
+            self.assertIn(f'{node}: [Errno {errno.ECONNREFUSED}]', str(error))
+
+    def test_no_module(self) -> None:
+        (self.kernel.sys / 'module/nvme_fabrics/parameters').rmdir()
+        (self.kernel.sys / 'module/nvme_fabrics').rmdir()
+        error = self.assertRaises(
+            errors.NotReady, self.connector().connect_volume, self.data)
+        self.assertIn('modprobe nvme-tcp', str(error))
+        self.assertEqual([], self.kernel.calls)
+
+    def test_a_host_without_id(self) -> None:
+        self.get_host_id.return_value = None
+        error = self.assertRaises(
+            errors.NotReady, self.connector().connect_volume, self.data)
+        self.assertIn('/etc/nvme/hostid', str(error))
+
+    def test_the_host_id_goes_with_the_nqn(self) -> None:
+        self.connect()
+        self.get_host_id.assert_called_with(base.HOST_ID)
+        self.get_host_nqn.return_value = 'nqn.2019-09.com.example:host:n1'
+        self.connect()
+        self.get_host_id.assert_called_with(None)
+
+    def stock(self, *nodes: conn_props.DiscoveryNode) -> None:
+        """Have properties as the in-tree driver gives them."""
+        self.data = self.properties(1, self.nqn, nodes=nodes)
+        del self.data[conn_props.EXTRA_KEY]
+
+    def test_stock_properties_are_completed_by_discovery(self) -> None:
+        down, up = self.listener(), self.listener(address='::1')
+        down.close()
+        self.stock(conn_props.DiscoveryNode.at(down.endpoint),
+                   conn_props.DiscoveryNode.at(up.endpoint))
+        self.connect()
+        self.assertEqual([f'discover ::1 {up.port}'], self.calls('discover'))
+        self.assertEqual(3, self.connected())
+
+    def test_discovery_that_knows_another_cluster(self) -> None:
+        up = self.listener()
+        self.stock(conn_props.DiscoveryNode.at(up.endpoint))
+        del self.kernel.clusters[self.nqn]
+        self.kernel.add_cluster(base.nqn(7), *self.fake.nodes)
+        error = self.assertRaises(
+            errors.NotVisible, self.connector().connect_volume, self.data)
+        self.assertIn(f'{up.endpoint}: does not know {self.nqn}', str(error))
+
+    def test_no_discovery_while_connected(self) -> None:
+        self.connect()
+        down = self.listener()
+        down.close()
+        self.stock(conn_props.DiscoveryNode.at(down.endpoint))
+        self.connect()
+
+    def test_somebody_else_connects_meanwhile(self) -> None:
+        real = self.kernel.connect_controller
+
+        def late(*args: str | int) -> str:
+            real(*args)  # type: ignore[arg-type]
+            return real(*args)  # type: ignore[arg-type]
+
+        with mock.patch.object(self.kernel, 'connect_controller', late):
+            self.connect()
+        self.assertEqual(3, self.connected())
+
+    def test_a_controller_that_is_gone_already(self) -> None:
+        self.connect()
+        real = self.kernel.delete_controller
+
+        def twice(name: str, nqn: str) -> None:
+            real(name, nqn)
+            real(name, nqn)
+
+        with mock.patch.object(self.kernel, 'delete_controller', twice):
+            self.connector().disconnect_volume(self.data, None)
+        self.assertEqual(0, self.connected())
+
+    def test_a_volume_that_vanishes_in_the_last_moment(self) -> None:
+        """Seen, but not under the lock: another service has just left."""
+        connector = self.connector()
+        confirm = connector._way.confirm
+        answers = []
+
+        def unlucky_once(key: conn_props.VolumeKey) -> bool:
+            if not answers:
+                for name in self.kernel.controllers(self.nqn):
+                    self.kernel.delete_controller(name, self.nqn)
+            answers.append(confirm(key))
+            return answers[-1]
+
+        with mock.patch.object(connector._way, 'confirm', unlucky_once):
+            connector.connect_volume(self.data)
+        self.assertEqual([False, True], answers)
+        self.assertEqual(3, self.connected())
+
+    def test_an_unusable_volume_is_not_confirmed(self) -> None:
+        self.connect()
+        self.kernel.set_ana('inaccessible')
+        key = conn_props.VolumeKey.from_dict(self.data)
+        self.assertFalse(self.connector()._way.confirm(key))
+        self.kernel.set_ana('optimized')
+        self.assertTrue(self.connector()._way.confirm(key))
+
+
+class AddressesTest(base.BrickTestCase):
+
+    def addresses(self, **interfaces: list[str]) -> list[str]:
+        found = {
+            name: [psutil._ntuples.snicaddr(
+                socket.AF_INET6 if ':' in text else socket.AF_INET, text,
+                None, None, None) for text in texts]
+            + [psutil._ntuples.snicaddr(
+                psutil.AF_LINK, '02:00:00:00:00:01', None, None, None)]
+            for name, texts in interfaces.items()}
+        with mock.patch('psutil.net_if_addrs', autospec=True,
+                        return_value=found):
+            return host.addresses()
+
+    def test_both_families(self) -> None:
+        self.assertEqual(
+            ['192.0.2.1', '2001:db8::1', '198.51.100.7'],
+            self.addresses(
+                lo=['127.0.0.1', '::1'],
+                eth0=['192.0.2.1', '2001:db8::1', 'fe80::1%eth0'],
+                eth1=['198.51.100.7', '192.0.2.1']))
+
+    def test_an_address_on_the_loopback_interface(self) -> None:
+        self.assertEqual(
+            ['203.0.113.5'],
+            self.addresses(lo=['127.0.0.1', '203.0.113.5', '::1']))
+
+    def test_this_machine(self) -> None:
+        self.assertNotIn('127.0.0.1', host.addresses())
+
+
+class ProbeTest(base.BrickTestCase):
+
+    def test_a_slow_answer_is_none(self) -> None:
+        """One byte at a time must not stretch the time."""
+        server = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(server.close)
+        port = server.getsockname()[1]
+        over = timing.Deadline.after(base.PATIENCE / 2)
+
+        def drip() -> None:
+            connection, _peer = server.accept()
+            with connection:
+                while not over.expired():
+                    try:
+                        connection.sendall(b'H')
+                    except OSError:
+                        return
+                    timing.Quiet().wait(0.02)
+
+        with self.in_background(drip):
+            self.assertFalse(
+                probe.http_ok('127.0.0.1', port, '/metrics', 0.2))
+            self.assertFalse(over.expired())
+
+    def test_ipv6(self) -> None:
+        server = self.listener(address='::1')
+        self.assertTrue(probe.http_ok('::1', server.port, '/x', 5.0))
+        self.assertIn(f'Host: [::1]:{server.port}'.encode(),
+                      server.requests[0])
+
+    def test_reachable(self) -> None:
+        server = self.listener()
+        self.assertIsNone(probe.reachable('127.0.0.1', server.port, 5.0))
+        server.close()
+        self.assertIn(f'Errno {errno.ECONNREFUSED}', probe.reachable(
+            '127.0.0.1', server.port, 5.0) or '')
+
+    def test_local_address(self) -> None:
+        self.assertEqual('127.0.0.1', probe.local_address('127.0.0.1', 443))
+        self.assertEqual('::1', probe.local_address('::1', 443))
+        self.assertIsNone(probe.local_address('host.invalid', 443))
