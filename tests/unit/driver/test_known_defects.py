@@ -16,6 +16,7 @@ Each test fails on the behaviour it is named after.
 """
 
 import logging
+from typing import Any
 
 from cinder import exception
 import fixtures
@@ -286,29 +287,43 @@ class WireTestCase(base.FederationTestCase):
         self.made(driver)
 
     def test_names_in_queries_are_escaped(self) -> None:
-        self.add_array('south', journal=10)
-        driver = self.start_driver({'south': self.section('south')})
-        self.override_config('volume_name_template', 'v&name=other#%s')
+        driver = self.start_driver()
+        self.override_config('volume_name_template',
+                             'v&name=other#%.0s0000000')
         volume = self.volume()
+        self.arrays['east'].populate(1, prefix='v&name=other#')
+        self.assertEqual(self.on(volume)[1]['name'], volume.name)
 
         driver.delete_volume(volume)
 
-        last = self.arrays['south'].journal()[-1]
-        self.assertIn(f'name=v%26name%3Dother%23{volume.id}', last['path'])
+        self.assertEqual([], self.everywhere(volume.name))
 
     def test_nodes_added_later_are_told_to_hosts(self) -> None:
-        driver = self.start_driver(lightbits_poll_interval=1)
-        volume = self.made(driver)
-        before = driver.initialize_connection(
-            volume, base.connector(1))['data']['lightos_nodes']
-        self.arrays['east'].add_node()
+        uuid = self.arrays['east'].uuid
+        self.arrays = {}
+        before, after = (
+            self.add_array(name, nodes=nodes, uuid=uuid,
+                           switches={'multi_tenancy': False})
+            for name, nodes in (('before', 1), ('after', 2)))
+        # The same cluster by its UUID, with one more node.
+        driver = self.start_driver({'east': self.section(
+            'before', jwt=None, api_endpoints=','.join(
+                (*before.api_endpoints, *after.api_endpoints)))},
+            lightbits_default_num_replicas=1, lightbits_poll_interval=1)
+        self.assertEqual(1, self.nodes_told(driver))
 
-        self.assertTrue(driver.federation.registry.clusters[0].refresh(
-            driver.federation.deadline()))
-        after = driver.initialize_connection(
-            volume, base.connector(1))['data']['lightos_nodes']
+        before.stop()
 
-        self.assertEqual(len(before) + 1, len(after))
+        cluster, = driver.federation.registry.clusters
+        self.wait(lambda: cluster.vitals and len(
+            cluster.vitals.info.discovery_endpoints) == 2 or None)
+        self.assertEqual(2, self.nodes_told(driver))
+
+    def nodes_told(self, driver: Any) -> int:
+        """How many nodes a host learns of a new volume."""
+        told = driver.initialize_connection(self.made(driver),
+                                            base.connector(1))
+        return len(told['data']['lightos_nodes'])
 
     def test_no_token_in_logs(self) -> None:
         log = self.useFixture(fixtures.FakeLogger(level=logging.DEBUG))
