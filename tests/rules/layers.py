@@ -27,10 +27,13 @@ HOST = 'os_brick_ext'
 SHARED = frozenset({'timing'})
 ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
-    'access', 'capacity', 'conformance', 'errors', 'location', 'ownership',
+    'access', 'audit.books', 'audit.checker', 'audit.findings',
+    'audit.objects', 'audit.places', 'audit.scene', 'audit.strangers',
+    'capacity', 'conformance', 'errors', 'location', 'ownership',
     'placement', 'refs', 'reservations', 'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
-    'driver', 'exception', 'manageable', 'records', 'service'})
+    'audit.database', 'cli', 'driver', 'exception', 'manageable', 'records',
+    'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})
@@ -48,8 +51,15 @@ _NAMES = ('shared', 'array client', 'pure', 'core', 'adapter')
 
 
 def _part(module: str) -> str:
-    """The name right below the package: ``placement``, ``lightbits``."""
-    return module.split('.')[1] if '.' in module else ''
+    """The name right below the package: ``placement``, ``lightbits``.
+
+    Of a package that spans layers, the module's as well: ``audit.checker``.
+    """
+    _top, *parts = module.split('.')
+    dotted = '.'.join(parts[:2])
+    if dotted in PURE | ADAPTERS:
+        return dotted
+    return parts[0] if parts else ''
 
 
 def _layer(module: str) -> int:
