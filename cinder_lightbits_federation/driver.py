@@ -54,6 +54,10 @@ CONF.register_opts(backend_opts, group=configuration.SHARED_CONF_GROUP)
 
 ModelUpdate = dict[str, str]
 
+# Cinder deletes the record of a volume that it has failed to take over
+# (cinder/volume/api.py, delete).
+NOT_MANAGED = 'error_managing_deleting'
+
 # Statistics wait this long for clusters whose last sample is old.
 STATS_PATIENCE = 2.0
 
@@ -72,7 +76,7 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
 
     VERSION = '1.0.0'
     CI_WIKI_NAME = 'LightbitsFederation_CI'
-    SUPPORTS_ACTIVE_ACTIVE = False
+    SUPPORTS_ACTIVE_ACTIVE = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -104,7 +108,7 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         self.tear_down()
         with translated():
             service = Service(self.configuration, self.host or CONF.host,
-                              bool(self.cluster_name))
+                              self.cluster_name)
             service.start()
         self._service = service
 
@@ -145,11 +149,15 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
 
         Cinder cleans up after a failed attempt *after* it has sent the next
         one on its way; the record then has no host, and only what this
-        attempt has made is deleted.
+        attempt has made is deleted. A volume that Cinder has failed to take
+        over was not made by it and stays, owned by nobody.
         """
         with translated(volume.id):
             ref = self._ref(volume)
-            if volume.host:
+            if volume.status == NOT_MANAGED:
+                self.federation.manage.release_volume(
+                    ref, self.federation.deadline())
+            elif volume.host:
                 self.federation.delete_volume(ref)
             elif ref.location is not None:
                 self.federation.delete_volume(

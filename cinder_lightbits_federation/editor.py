@@ -40,13 +40,24 @@ class Editor:
                ) -> tuple[Cluster, model.Volume]:
         """Bring a volume to what `hook` wants; see `update_volume`.
 
-        A complete record saves the look-up: the edit reads the volume
-        anyway, and what it reads is checked before it is changed.
-
         :param hook: idempotent; returns what is missing, or None.
         :returns: the cluster, and the volume as it is now.
         :raises ObjectMissing: it is proven not to exist.
         :raises IdentityMismatch: what is at the recorded place is not ours.
+        """
+        def checked(cluster: Cluster, now: model.Volume
+                    ) -> model.VolumeChange | None:
+            check_volume(ref, self._owner, now)
+            return hook(cluster, now)
+
+        return self.change_unproven(ref, checked, deadline)
+
+    def change_unproven(self, ref: VolumeRef, hook: Hook, deadline: Deadline
+                        ) -> tuple[Cluster, model.Volume]:
+        """As `change`, but `hook` judges what is at the recorded place.
+
+        A complete record saves the look-up: the edit reads the volume
+        anyway.
         """
         place = ref.location
         if place is not None and place.object_uuid is not None:
@@ -56,14 +67,10 @@ class Editor:
             found = self._finder.volume(ref, deadline)
             cluster, project = found.cluster, found.project
             uuid = found.thing.uuid
-
-        def checked(now: model.Volume) -> model.VolumeChange | None:
-            check_volume(ref, self._owner, now)
-            return hook(cluster, now)
-
         try:
             with cluster.api() as client:
-                return cluster, client.update_volume(project, uuid, checked,
-                                                     deadline=deadline)
+                return cluster, client.update_volume(
+                    project, uuid, lambda now: hook(cluster, now),
+                    deadline=deadline)
         except lb_errors.NotFound as exc:
             raise errors.ObjectMissing(str(exc)) from exc

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import dataclasses
+import logging
 from typing import TypeVar
 
 from cinder_lightbits_federation.cluster import Cluster
@@ -27,6 +28,7 @@ from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation import ownership
+from cinder_lightbits_federation.ownership import Claim
 from cinder_lightbits_federation.refs import Recorder
 from cinder_lightbits_federation.refs import SnapshotRef
 from cinder_lightbits_federation.refs import VolumeRef
@@ -34,6 +36,8 @@ from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.spec import is_uuid
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.views import Use
+
+LOG = logging.getLogger(__name__)
 
 T = TypeVar('T', model.Volume, model.Snapshot)
 
@@ -139,7 +143,8 @@ class Manage:
         """Make an existing volume the one of a record: name and labels.
 
         The place is recorded first: should this break off, the record names
-        the volume, whose name does not match yet, so nothing destroys it.
+        the volume, whose name does not match yet, so nothing destroys it,
+        and `release_volume` can tell how far it came.
 
         :param size: bytes it shall have, its own rounded up to whole GiB.
         :raises NotManageable: it is in use, is somebody else's, or the
@@ -159,16 +164,24 @@ class Manage:
         return location
 
     def release_volume(self, ref: VolumeRef, deadline: Deadline) -> None:
-        """Let go of a volume: it stays, unowned. Idempotent."""
+        """Let go of a volume: it stays, unowned. Idempotent.
+
+        One that is proven gone, or was not taken over after all, is left
+        as it is.
+        """
         def let_go(_cluster: Cluster, now: model.Volume
                    ) -> model.VolumeChange | None:
             # Labels can be replaced but not emptied; a cluster that keeps
             # none has nothing to replace.
-            if not now.labels or LABEL_RELEASED in now.labels:
+            claim = ownership.claim_of(now.labels, self._owner, ref.name_id)
+            if claim is not Claim.OURS:
                 return None
             return model.VolumeChange(labels={LABEL_RELEASED: ref.name_id})
 
-        self._editor.change(ref, let_go, deadline)
+        try:
+            self._editor.change_unproven(ref, let_go, deadline)
+        except errors.ObjectMissing as exc:
+            LOG.warning('Nothing to let go of: %s', exc)
 
     def adopt_snapshot(self, found: Found[model.Snapshot], ref: SnapshotRef,
                        recorder: Recorder) -> Location:

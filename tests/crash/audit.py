@@ -34,7 +34,8 @@ def load(ctxt: Any) -> records.CinderRecords:
     """Read the database that Cinder's objects use."""
     return records.CinderRecords(
         tuple(_volume(item) for item in objects.VolumeList.get_all(ctxt)),
-        tuple(_snapshot(item) for item in objects.SnapshotList.get_all(ctxt, {})),
+        tuple(_snapshot(item) for item
+              in objects.SnapshotList.get_all(ctxt, {})),
         tuple(_attachment(item) for item
               in objects.VolumeAttachmentList.get_all(ctxt)))
 

@@ -40,6 +40,7 @@ from tests.embedded import federation
 from tests.unit.driver import base
 
 DRIVER = 'cinder_lightbits_federation.driver.LightbitsFederationDriver'
+POLICY = 'gold'
 PLACE = f'{base.HOST}#federation'
 PROJECT = 'a0c7ed1b6b0d4a6a8a6a1d7f0f5b2c11'
 USER = 'b0c7ed1b6b0d4a6a8a6a1d7f0f5b2c12'
@@ -49,8 +50,10 @@ FOREVER = 600
 SLOW = ('create', 'update', 'delete', 'rollback', 'snapshot_create',
         'snapshot_delete')
 
-# What a user may delete; everything else an operator resets first.
+# What a user may delete; everything else an operator resets first, to
+# "error" in general.
 DELETABLE = ('available', 'error', 'error_managing')
+RESET = {'managing': 'error_managing'}
 
 
 class Service:
@@ -97,14 +100,16 @@ class CloudTestCase(base.FederationTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        for array in self.arrays.values():
+        for name, array in self.arrays.items():
             federation.seed_foreign(array)
+            self.make_policy(name)
             array.set_delays(**dict.fromkeys(SLOW, FOREVER))
-        self.flags(quota_volumes=-1, quota_snapshots=-1, quota_gigabytes=-1,
-                   service_down_time=FOREVER * 100)
         self.write_config(self.sections(), lightbits_poll_interval=600)
+        self.flags(service_down_time=FOREVER * 100)
         self.context = cinder_context.RequestContext(USER, PROJECT,
                                                      is_admin=True)
+        for resource in ('volumes', 'snapshots', 'gigabytes'):
+            db_api.quota_create(self.context, PROJECT, resource, -1)
         self._shorten_pauses()
         self.clusters = life.Clusters(self.arrays)
         self._start_bus()
@@ -231,9 +236,9 @@ class CloudTestCase(base.FederationTestCase):
         self.delete_attachments(volume)
         volume.refresh()
         if volume.status not in DELETABLE:
-            self.reset(volume, 'error')
+            self.reset(volume, RESET.get(volume.status, 'error'))
         self.api.delete(self.context, volume)
-        self._assert_gone(objects.Volume, volume_id)
+        self.assert_gone(objects.Volume, volume_id)
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         """A user deletes a snapshot, with an operator's help if needed."""
@@ -243,12 +248,12 @@ class CloudTestCase(base.FederationTestCase):
         if snapshot.status not in DELETABLE:
             self.reset(snapshot, 'error')
         self.api.delete_snapshot(self.context, snapshot)
-        self._assert_gone(objects.Snapshot, snapshot_id)
+        self.assert_gone(objects.Snapshot, snapshot_id)
 
-    def _assert_gone(self, kind: Any, record_id: str) -> None:
+    def assert_gone(self, kind: Any, record_id: str) -> None:
         left = self.find(kind, record_id)
-        self.assertIsNone(left, f'{record_id} cannot be deleted, its status '
-                          f'is {left and left.status}')
+        self.assertIsNone(left and left.status,
+                          f'{kind.__name__} {record_id} cannot be deleted')
 
     def delete_all(self) -> None:
         """Users delete all they have."""
@@ -264,6 +269,7 @@ class CloudTestCase(base.FederationTestCase):
         """Do a call of the API as somebody else."""
         reply = self.arrays[cluster].request(method, f'/api/v2/{path}', body)
         self.assertEqual(200, reply.status, reply.body)
+        self.arrays[cluster].settle()
         answer: dict[str, Any] = reply.json()
         return answer
 
@@ -280,15 +286,12 @@ class CloudTestCase(base.FederationTestCase):
             'name': f'by-hand-{uuid.uuid4()}',
             'sourceVolumeUUID': item['UUID']})
 
-    def need_policy(self, name: str) -> None:
-        """Make a QoS policy on every cluster that has none of the name."""
-        for cluster in self.arrays:
-            known = self.ask(cluster, 'GET', 'policies')['policies']
-            if name not in [item['name'] for item in known]:
-                self.ask(cluster, 'POST', 'policies', {
-                    'name': name, 'qoSRateLimitPolicy': {
-                        'policyVisibility': 'Global', 'limitIOPS': {
-                            'readIOPSLimit': 512, 'writeIOPSLimit': 512}}})
+    def make_policy(self, cluster: str) -> None:
+        """Make a QoS policy."""
+        self.ask(cluster, 'POST', 'policies', {
+            'name': POLICY, 'qoSRateLimitPolicy': {
+                'policyVisibility': 'Global', 'limitIOPS': {
+                    'readIOPSLimit': 512, 'writeIOPSLimit': 512}}})
 
     def objects_by_uuid(self, cluster: str) -> dict[str, dict[str, Any]]:
         """:returns: volumes and snapshots that are not on their way out."""

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 from typing import ClassVar
 
 from cinder import exception
@@ -106,12 +107,10 @@ class Reschedule(Continuation):
             cloud.context, old, request_spec=objects.RequestSpec(
                 volume_id=old.id, snapshot_id=old.snapshot_id,
                 source_volid=old.source_volid))
-        with service.active():
-            try:
-                service.manager.driver_delete_volume(old)
-            except exception.CinderException:
-                # As Cinder does: "most likely it was not created".
-                pass
+        # As Cinder does: "most likely it was not created".
+        with service.active(), contextlib.suppress(
+                exception.CinderException):
+            service.manager.driver_delete_volume(old)
         operation.verify(cloud, subject)
 
 

@@ -88,17 +88,19 @@ class Life:
         self.effects: list[str] = []
         self.dead = False
         self._clusters = clusters
-        self._end: int | None = None
+        self._end: int | str | None = None
         self._broken: Breakage | None = None
         self._armed = False
         self._lock = threading.RLock()
 
     @contextlib.contextmanager
-    def watched(self, end: int | None = None) -> Iterator[None]:
-        """Count effects, and die when there were so many.
+    def watched(self, end: int | str | None = None) -> Iterator[None]:
+        """Count effects, and die when that was enough.
 
-        :param end: effects it may have; None lets it live.
+        :param end: effects it may have, or the name of the last one; None
+            lets it live.
         """
+        self.effects.clear()
         self._armed, self._end = True, end
         try:
             yield
@@ -127,7 +129,8 @@ class Life:
         :raises Crash: it does not get that far.
         """
         with self._lock:
-            if self._armed and len(self.effects) == self._end:
+            if self._armed and self._end in (len(self.effects),
+                                             *self.effects[-1:]):
                 self.dead = True
             if self.dead:
                 raise Crash

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
 import contextlib
 import dataclasses
 from typing import Any, ClassVar
@@ -24,7 +23,6 @@ from cinder import objects
 import oslo_messaging
 
 from tests.crash import cloud as clouds
-from tests.embedded import arrays
 from tests.unit.driver import base
 
 
@@ -108,15 +106,14 @@ class CreateTyped(Create):
     title = 'create, typed'
 
     def fields(self, cloud: clouds.CloudTestCase) -> dict[str, Any]:
-        cloud.need_policy('gold')
-        return {'specs': {'lightos:qos_policy': 'gold',
+        return {'specs': {'lightos:qos_policy': clouds.POLICY,
                           'lightos:num_replicas': '1',
                           'compression': '<is> True'}}
 
     def verify(self, cloud: clouds.CloudTestCase, subject: Subject) -> None:
         super().verify(cloud, subject)
         found = cloud.on(cloud.reread(subject.volume))[1]
-        cloud.assertEqual(('true', 'gold'), (
+        cloud.assertEqual(('true', clouds.POLICY), (
             str(found['compression']).lower(), found['qosPolicyName']))
 
 
