@@ -21,12 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import logging
 from typing import Protocol
 
+import tooz
+
 from cinder_lightbits_federation.timing import Deadline
-from cinder_lightbits_federation.timing import DeadlineExceeded
-from cinder_lightbits_federation.timing import pause
-from cinder_lightbits_federation.timing import pauses
+from cinder_lightbits_federation.timing import wait_until
+
+LOG = logging.getLogger(__name__)
 
 
 class Lock(Protocol):
@@ -57,17 +60,39 @@ def hold(get_lock: GetLock, name: str, deadline: Deadline) -> Iterator[None]:
     """Hold a lock, waiting for it until the deadline.
 
     Tries without blocking and pauses in between: backends differ in what a
-    timeout means, and some ignore it.
+    timeout means, and some ignore it. A lock service that is away may come
+    back, so that is waited for as well; one that goes away while the lock is
+    held changes nothing about what was done under it.
 
     :raises DeadlineExceeded: it could not be had.
     """
     lock = get_lock(name)
-    following = pauses()
-    while not lock.acquire(blocking=False):
-        if deadline.expired():
-            raise DeadlineExceeded(f'waiting for lock {name}')
-        pause(min(following(), deadline.remaining()))
+    trouble: tooz.ToozError | None = None
+
+    def take() -> bool | None:
+        nonlocal trouble
+        try:
+            return lock.acquire(blocking=False) or None
+        except tooz.ToozError as exc:
+            trouble = exc
+            return None
+
+    wait_until(take, deadline, f'waiting for lock {name}',
+               lambda: trouble or 'held by somebody else')
     try:
         yield
     finally:
-        lock.release()
+        _release(lock, name)
+
+
+def _release(lock: Lock, name: str) -> None:
+    """Give a lock back; that it was lost meanwhile is told, not raised."""
+    try:
+        kept = lock.release()
+    except tooz.ToozError as exc:
+        LOG.warning('Lock %s could not be released and ends with its lease: '
+                    '%s', name, exc)
+        return
+    if not kept:
+        LOG.warning('Lock %s was lost while it was held; what happened '
+                    'under it does not depend on it.', name)

@@ -86,6 +86,12 @@ backend_opts = [
         'lightbits_max_create_share', default=50, min=1, max=100,
         help='Most percent of recent creates that one cluster takes while '
              'others can. Keeps a new, empty cluster from taking all.'),
+    cfg.BoolOpt(
+        'lightbits_allow_file_locks', default=False,
+        help='Let a clustered service start although [coordination] '
+             'backend_url names locks that only this host sees, such as '
+             'file://. Right only while all services of the cluster run on '
+             'one host and share them.'),
 ]
 
 cluster_opts = [

@@ -167,10 +167,17 @@ def attached_hosts(volume: Any, networks: Sequence[Network]
             if item.get('nqn')]
 
 
-def volumes_on(host: str, cluster_uuid: str) -> list[str]:
-    """:returns: ids of a backend's volumes that are recorded on a cluster."""
-    volumes = objects.VolumeList.get_all_by_host(
-        cinder_context.get_admin_context(), host)
+def volumes_on(host: str, cluster_name: str | None, cluster_uuid: str
+               ) -> list[str]:
+    """List a backend's volumes that are recorded on a Lightbits cluster.
+
+    :param cluster_name: of the services that share the backend; their
+        volumes bear the host of any of them. None when `host` is alone.
+    :returns: ids.
+    """
+    mine = {'cluster_name': cluster_name} if cluster_name else {'host': host}
+    volumes = objects.VolumeList.get_all(
+        cinder_context.get_admin_context(), filters=mine)
     found = []
     for volume in volumes:
         place = recorded_for(volume.provider_location, volume.name_id)

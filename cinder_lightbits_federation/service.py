@@ -36,8 +36,33 @@ CONF = cfg.CONF
 WATCH_INTERVAL = 5.0
 
 
+# Lock services, by the scheme of their URL, whose locks end at the host.
+HOST_LOCKS = ('file', 'ipc', 'zake')
+
+
 def _get_lock(name: str) -> Any:
     return coordination.COORDINATOR.get_lock(name)
+
+
+def check_locks(allowed: bool) -> None:
+    """See that the services of a cluster can exclude each other.
+
+    :param allowed: locks of one host are accepted, with a warning.
+    :raises InvalidSetting: the configured locks end at the host.
+    """
+    scheme = CONF.coordination.backend_url.partition(':')[0]
+    if scheme not in HOST_LOCKS:
+        return
+    told = (f'{scheme}:// locks are seen by this host only, and this service '
+            f'is one of a cluster')
+    if not allowed:
+        raise errors.InvalidSetting(
+            'coordination', 'backend_url',
+            f'{told}: name an etcd, Redis or ZooKeeper (or set '
+            f'lightbits_allow_file_locks if no service of the cluster runs '
+            f'on another host)')
+    LOG.warning('[coordination] backend_url: %s. lightbits_allow_file_locks '
+                'accepts that.', told)
 
 
 class Service:
@@ -45,15 +70,19 @@ class Service:
 
     :param configuration: Cinder's, of the backend section.
     :param host: of the service, as in records.
-    :param clustered: whether several hosts serve this backend.
-    :raises InvalidSetting: an option of the backend section is wrong.
+    :param cluster_name: of the services that share this backend; None for
+        one that serves it alone.
+    :raises InvalidSetting: an option is wrong.
     """
 
-    def __init__(self, configuration: Any, host: str, clustered: bool
-                 ) -> None:
+    def __init__(self, configuration: Any, host: str,
+                 cluster_name: str | None) -> None:
         self._configuration = configuration
         self._host = host
-        self._clustered = clustered
+        self._cluster_name = cluster_name
+        if cluster_name:
+            check_locks(bool(configuration.safe_get(
+                'lightbits_allow_file_locks')))
         self.federation = Federation(self._load(), _get_lock)
         self._check_times()
         self._watcher = Watcher(
@@ -90,7 +119,7 @@ class Service:
     def _load(self) -> FederationSettings:
         return loader.load(
             self._configuration, self._configuration.config_group,
-            self._host, self._clustered, *self._files())
+            self._host, bool(self._cluster_name), *self._files())
 
     def _reload(self) -> None:
         """Apply what changed in the sections of the clusters."""
@@ -111,7 +140,8 @@ class Service:
         """Say which volumes a lost cluster takes with it."""
         for cluster in self.federation.registry.clusters:
             if not cluster.allows(Use.ASK) and cluster.uuid is not None:
-                gone = records.volumes_on(self._host, cluster.uuid)
+                gone = records.volumes_on(self._host, self._cluster_name,
+                                          cluster.uuid)
                 LOG.warning('Cluster %s (%s) is declared lost, and with it '
                             '%d volumes: %s', cluster.name, cluster.uuid,
                             len(gone), ', '.join(gone) or 'none')

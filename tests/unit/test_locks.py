@@ -102,3 +102,71 @@ class LockTestCase(base.BaseTestCase):
         with locks.hold(self.here, one, Deadline.after(5)), \
                 locks.hold(self.here, other, Deadline.after(5)):
             self.assertIs(False, self.held())
+
+
+class FailingLock:
+    """A lock whose service is away for a while.
+
+    :param refusals: attempts that fail before one succeeds.
+    :param release: what giving it back answers, or raises.
+    """
+
+    def __init__(self, refusals: int = 0,
+                 release: bool | Exception = True) -> None:
+        self.refusals = refusals
+        self.answer = release
+
+    def acquire(self, blocking: bool = True) -> bool:
+        if self.refusals:
+            self.refusals -= 1
+            raise coordination.ToozConnectionError('refused by 192.0.2.9')
+        return True
+
+    def release(self) -> bool:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class ServiceAwayTestCase(base.BaseTestCase):
+    """The service that keeps the locks fails."""
+
+    def logged(self) -> fixtures.FakeLogger:
+        log: fixtures.FakeLogger = self.useFixture(fixtures.FakeLogger())
+        return log
+
+    def test_it_comes_back(self) -> None:
+        lock = FailingLock(refusals=2)
+
+        with locks.hold(lambda name: lock, NAME, Deadline.after(10)):
+            self.assertEqual(0, lock.refusals)
+
+    def test_it_stays_away(self) -> None:
+        def wait() -> None:
+            with locks.hold(lambda name: FailingLock(10 ** 6), NAME,
+                            Deadline.after(0.1)):
+                self.fail('there was no lock')
+
+        error = self.assertRaises(DeadlineExceeded, wait)
+
+        self.assertIn(NAME, str(error))
+        self.assertIn('192.0.2.9', str(error))
+
+    def test_it_goes_away_while_the_lock_is_held(self) -> None:
+        log = self.logged()
+        lock = FailingLock(release=coordination.ToozConnectionError('gone'))
+
+        with locks.hold(lambda name: lock, NAME, Deadline.after(1)):
+            pass
+
+        self.assertIn(f'Lock {NAME} could not be released', log.output)
+        self.assertIn('gone', log.output)
+
+    def test_the_lock_was_lost(self) -> None:
+        log = self.logged()
+
+        with locks.hold(lambda name: FailingLock(release=False), NAME,
+                        Deadline.after(1)):
+            pass
+
+        self.assertIn(f'Lock {NAME} was lost', log.output)

@@ -204,6 +204,7 @@ class WrongBackendTestCase(base.FederationTestCase):
     def test_a_clustered_service_needs_the_id(self) -> None:
         self.assert_refused('[lightbits] lightbits_federation_id', 'uuidgen',
                             cluster_name='cluster@lightbits',
+                            lightbits_allow_file_locks=True,
                             lightbits_federation_id=None)
         self.assert_refused('[lightbits] lightbits_federation_id',
                             'not a UUID', lightbits_federation_id='mine')

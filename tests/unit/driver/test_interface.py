@@ -146,8 +146,8 @@ class ClassTestCase(test_base.BaseTestCase):
         self.assertEqual('LightbitsFederation_CI', info.ci_wiki_name)
         self.assertEqual(options.backend_opts, info.driver_options)
 
-    def test_it_is_not_active_active_yet(self) -> None:
-        self.assertIs(False,
+    def test_it_can_be_active_active(self) -> None:
+        self.assertIs(True,
                       LightbitsFederationDriver.SUPPORTS_ACTIVE_ACTIVE)
 
     def test_options_are_told_apart_and_explained(self) -> None:
