@@ -27,6 +27,7 @@ LOG = logging.getLogger(__name__)
 
 STILL_DOWN_EVERY = 60.0
 FIRST_RETRY = 1.0
+MOST_DOUBLINGS = 16
 
 
 class Keeper:
@@ -53,14 +54,14 @@ class Keeper:
         self.cluster.wanted.set()
 
     def _run(self) -> None:
-        pause = 0.0
+        failures = 0
         while not self._stopped.is_set():
             good = self._look()
             self.seen.set()
-            if not good:
+            failures = 0 if good else failures + 1
+            if failures:
                 self._complain()
-            pause = self._next_pause(good, pause)
-            if self.cluster.wanted.wait(pause):
+            if self.cluster.wanted.wait(self._pause(failures)):
                 self.cluster.wanted.clear()
 
     def _look(self) -> bool:
@@ -81,8 +82,13 @@ class Keeper:
                         self.cluster.status.connection.value,
                         self.cluster.status.reason)
 
-    def _next_pause(self, good: bool, last: float) -> float:
-        if not good:
-            return min(max(FIRST_RETRY, last * 2), self._interval)
+    def _pause(self, failures: int) -> float:
+        """:param failures: looks in a row that were not answered properly.
+
+        :returns: seconds until the next look.
+        """
+        if failures:
+            return min(FIRST_RETRY * 2.0 ** min(failures - 1, MOST_DOUBLINGS),
+                       self._interval)
         # Spreads the looks of many hosts, guards nothing.
         return self._interval * random.uniform(0.9, 1.1)  # noqa: S311

@@ -254,6 +254,19 @@ class DownTestCase(base.FederationTestCase):
         self.wait(lambda: self.total(drv) or None)
         self.made(drv)
 
+    def test_a_short_absence_is_over_soon(self) -> None:
+        drv = self.start_driver(lightbits_poll_interval=600)
+        west = self.arrays['west']
+        pinned = {'lightos:cluster': 'west'}
+        west.stop()
+        self.assertRaises(lb_exception.LightbitsBackendError,
+                          drv.create_volume, self.volume(specs=pinned))
+        west.start()
+
+        cluster = drv.federation.registry.by_uuid(west.uuid)
+        self.wait(lambda: cluster.breaker.state is None or None)
+        self.made(drv, specs=pinned)
+
     @staticmethod
     def total(drv: Any) -> float:
         """What the scheduler is told of the backend's capacity."""
