@@ -27,21 +27,15 @@ from __future__ import annotations
 
 import pathlib
 import re
-from typing import Any
 
-from openstack import connection
-
-from tests.embedded import cli
+from tests.embedded import clients
 from tests.embedded import processes
 from tests.embedded import records
 from tests.embedded import settings
-from tests.embedded import tokens
 from tests.embedded import waiting
 
-MICROVERSION = '3.70'
 
-
-class Cloud:
+class Cloud(clients.Clients):
     """One embedded service over a state folder.
 
     :param state: an own folder; files of an earlier run there are used
@@ -88,32 +82,10 @@ class Cloud:
             raise processes.ServiceFailed('not running')
         return self._api
 
-    def environment(self, identity: tokens.Identity = tokens.ADMIN
-                    ) -> dict[str, str]:
-        """Return the variables ``openstack`` needs, and no others."""
-        return {'OS_AUTH_TYPE': 'admin_token',
-                'OS_ENDPOINT': f'{self.api}/v3',
-                'OS_TOKEN': identity.token(self._secret()),
-                'OS_VOLUME_API_VERSION': MICROVERSION}
-
     @property
-    def openstack(self) -> cli.OpenStackClient:
-        """The command, as an administrator of the project ``demo``."""
-        return cli.OpenStackClient(self.environment())
-
-    def sdk(self, identity: tokens.Identity = tokens.ADMIN) -> Any:
-        """Return openstacksdk's proxy of the Block Storage service.
-
-        It can do what the command cannot, such as an attachment without a
-        server.
-        """
-        environment = self.environment(identity)
-        return connection.Connection(
-            auth_type='admin_token',
-            auth={'endpoint': environment['OS_ENDPOINT'],
-                  'token': environment['OS_TOKEN']},
-            block_storage_default_microversion=MICROVERSION,
-        ).block_storage
+    def secret(self) -> str:
+        """The secret part of every token."""
+        return self.layout.secret.read_text().strip()
 
     def records(self) -> records.CinderRecords:
         """Read volumes, snapshots and attachments from the database."""
@@ -145,6 +117,3 @@ class Cloud:
             path.unlink()
         else:
             path.write_text(text)
-
-    def _secret(self) -> str:
-        return self.layout.secret.read_text().strip()

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 import contextlib
 import dataclasses
 import json
@@ -95,10 +96,18 @@ def load(database: pathlib.Path) -> CinderRecords:
     with contextlib.closing(sqlite3.connect(
             f'file:{database}?mode=ro', uri=True, timeout=30)) as link:
         link.execute('BEGIN')
-        return CinderRecords(
-            tuple(Volume(*row) for row in link.execute(_VOLUMES)),
-            tuple(Snapshot(*row) for row in link.execute(_SNAPSHOTS)),
-            tuple(_attachment(*row) for row in link.execute(_ATTACHMENTS)))
+        return read(link.execute)
+
+
+def read(query: Callable[[str], Iterable[tuple[Any, ...]]]) -> CinderRecords:
+    """Read a database of any kind, inside the transaction of the caller.
+
+    :param query: runs a statement and returns its rows.
+    """
+    return CinderRecords(
+        tuple(Volume(*row) for row in query(_VOLUMES)),
+        tuple(Snapshot(*row) for row in query(_SNAPSHOTS)),
+        tuple(_attachment(*row) for row in query(_ATTACHMENTS)))
 
 
 def _attachment(attachment_id: str, volume_id: str, status: str,

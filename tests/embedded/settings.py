@@ -62,7 +62,7 @@ lock_path = {state}/locks
 
 
 # Everything of the driver is logged; of Cinder, what a reader can use.
-_QUIET = ','.join(f'{name}={level}' for name, level in {
+QUIET = ','.join(f'{name}={level}' for name, level in {
     'alembic': 'WARNING', 'cinder.api.extensions': 'INFO',
     'cinder.api.middleware': 'INFO', 'cinder.api.openstack': 'WARNING',
     'cinder.manager': 'INFO', 'cinder.scheduler': 'INFO',
@@ -126,13 +126,13 @@ def prepare(layout: Layout) -> None:
                    layout.state / 'coordination', layout.state / 'locks'):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     layout.base_config.write_text(_BASE.format(
-        state=layout.state, quiet=_QUIET,
-        filters=_installed('resource_filters.json')))
+        state=layout.state, quiet=QUIET,
+        filters=installed('resource_filters.json')))
     layout.config.touch(mode=0o600)
     if not layout.secret.exists():
-        _write_private(layout.secret, secrets.token_hex(16))
+        write_private(layout.secret, secrets.token_hex(16))
     layout.paste_config.write_text(
-        paste_config(_installed('api-paste.ini').read_text(),
+        paste_config(installed('api-paste.ini').read_text(),
                      layout.secret))
 
 
@@ -150,14 +150,22 @@ def paste_config(original: str, secret_file: pathlib.Path) -> str:
              f'secret_file = {secret_file}\n')
 
 
-def _installed(name: str) -> pathlib.Path:
+def installed(name: str) -> pathlib.Path:
+    """Return the path of a file that the cinder package installs.
+
+    :raises FileNotFoundError: it holds no file of that name.
+    """
     for path in importlib.metadata.files('cinder') or ():
         if path.name == name:
             return pathlib.Path(str(path.locate())).resolve()
     raise FileNotFoundError(f'the cinder package holds no {name}')
 
 
-def _write_private(path: pathlib.Path, text: str) -> None:
+def write_private(path: pathlib.Path, text: str) -> None:
+    """Create a file that only its owner can read.
+
+    :raises FileExistsError: it is there already.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, 'w') as stream:
         stream.write(text)

@@ -113,6 +113,7 @@ class PackagesTestCase(base.BaseTestCase):
         self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.calls = self.folder / 'calls'
         self.calls.touch()
+        self.policy = self.folder / 'policy-rc.d'
         self.program('apt-get', f'echo "apt-get $*" >>{self.calls}')
 
     def program(self, name: str, body: str) -> pathlib.Path:
@@ -130,12 +131,13 @@ class PackagesTestCase(base.BaseTestCase):
             'set -o errexit -o nounset -o pipefail; '
             'PATH="$1:${PATH}"; source "$2/log.sh"; source "$2/packages.sh"; '
             # Who runs the tests is not the question here.
-            'function as_root { "$@"; }; '
+            'function as_root { "$@"; }; SERVICE_POLICY=$5; '
             'for ((i = 0; i < $4; i++)); do '
             'install_missing_packages "$3" list test; done')
         subprocess.run(
             ['bash', '-c', script, 'bash', str(self.folder),
-             str(LIBRARY.parent), str(bindep), str(times)],
+             str(LIBRARY.parent), str(bindep), str(times),
+             str(self.policy)],
             capture_output=True, check=True)
         return self.calls.read_text(encoding='utf-8').splitlines()
 
@@ -152,6 +154,23 @@ class PackagesTestCase(base.BaseTestCase):
         calls = self.install('git\\n', times=2)
         self.assertEqual(3, len(calls))
         self.assertEqual(1, calls.count('apt-get update -qq'))
+
+    def ask_policy(self) -> None:
+        """Have the stand-in for apt-get start a service."""
+        self.program('apt-get', f'[[ $1 == update ]] && exit; status=0; '
+                     f'{self.policy} redis start || status=$?; '
+                     f'echo "policy says ${{status}}" >>{self.calls}')
+
+    def test_no_service_is_started_meanwhile(self) -> None:
+        self.ask_policy()
+        self.assertEqual(['policy says 101'], self.install('redis\\n'))
+        self.assertFalse(self.policy.exists())
+
+    def test_a_policy_of_the_machine_stays(self) -> None:
+        self.ask_policy()
+        self.program(self.policy.name, 'exit 7')
+        self.assertEqual(['policy says 7'], self.install('redis\\n'))
+        self.assertTrue(self.policy.exists())
 
     def test_a_failed_installation_ends_the_run(self) -> None:
         self.program('apt-get', '[[ $1 == update ]]')

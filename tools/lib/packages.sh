@@ -15,6 +15,7 @@
 # To be sourced, after log.sh.
 
 APT_UPDATED=0
+SERVICE_POLICY=/usr/sbin/policy-rc.d
 
 # Run a command as root: directly, or by a sudo that does not ask.
 function as_root {
@@ -25,6 +26,22 @@ function as_root {
     else
         die "root is needed for: $*"
     fi
+}
+
+# Run a command while packages may not start the services they bring along:
+# Debian asks SERVICE_POLICY. One that is there already is left alone.
+function without_service_starts {
+    local status=0
+    if [[ -e ${SERVICE_POLICY} ]]; then
+        "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' \
+        | as_root tee "${SERVICE_POLICY}" >/dev/null
+    as_root chmod 0755 "${SERVICE_POLICY}"
+    "$@" || status=$?
+    as_root rm -f "${SERVICE_POLICY}"
+    return "${status}"
 }
 
 # Install the named packages without asking. The package lists are fetched
@@ -38,7 +55,7 @@ function apt_install {
         APT_UPDATED=1
     fi
     log_step "apt-get install $*"
-    as_root env DEBIAN_FRONTEND=noninteractive \
+    without_service_starts as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" >/dev/null \
         || die "apt-get install failed: $*"
 }
