@@ -162,6 +162,11 @@ class Books:
     elsewhere: tuple[Record, ...] = ()
     use_ip_acl: bool = True
 
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Volumes and snapshots of this backend."""
+        return (*self.volumes, *self.snapshots)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Holdings:

@@ -88,11 +88,10 @@ def tally(books: Books, holdings: Seen, owner: Owner) -> Tally:
 
     Foreign is what neither bears our mark nor is named by a record.
     """
-    records: tuple[Record, ...] = (*books.volumes, *books.snapshots)
     return Tally(
         len(books.volumes), len(books.snapshots), len(books.attachments),
-        _foreign(volume_shelf(holdings, owner), records),
-        _foreign(snapshot_shelf(holdings, owner), records))
+        _foreign(volume_shelf(holdings, owner), books.records),
+        _foreign(snapshot_shelf(holdings, owner), books.records))
 
 
 def _foreign(shelf: Shelf[T], records: Sequence[Record]) -> int:
@@ -149,7 +148,7 @@ def _strangers(books: Books, volumes: Shelf[model.Volume],
 
 
 def _not_asked(books: Books, scene: Scene) -> Iterator[Finding]:
-    counts = _recorded_on((*books.volumes, *books.snapshots))
+    counts = _recorded_on(books.records)
     for item in scene.seen.values():
         if isinstance(item, Silent):
             yield _silent(item, counts)
