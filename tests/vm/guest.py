@@ -1,0 +1,93 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What runs in the guest: it becomes a host, and tests itself.
+
+Run as ``python -m tests.vm.guest [NAME...]``, the names being tests.
+"""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import subprocess
+import sys
+import unittest
+
+import os_brick
+# As every service does: it declares what os-brick's set-up reads.
+from oslo_concurrency import lockutils as _lockutils  # noqa: F401
+from oslo_config import cfg
+from oslo_log import log as oslo_log
+
+HOST_ID = '5b7a1d2c-93c4-4d0e-8f10-6a2b3c4d5e6f'
+HOST_NQN = f'nqn.2014-08.org.nvmexpress:uuid:{HOST_ID}'
+ADDRESS = '198.51.100.7'
+CONFIGURATION = pathlib.Path('/etc/guest.conf')
+DROP_INS = pathlib.Path('/etc/discovery-client/discovery.d')
+LOCKS = pathlib.Path('/run/locks')
+LOG = pathlib.Path('/run/share/log')
+SUITES = ('tests.vm.suite_native', 'tests.vm.suite_client',
+          'tests.vm.suite_host')
+
+_TEXT = f"""
+[DEFAULT]
+debug = true
+[os_brick]
+lock_path = {LOCKS}
+lightos_discovery_client_dir_path = {DROP_INS}
+[os_brick_ext]
+reconnect_delay = 1
+[privsep_osbrick]
+helper_command = privsep-helper --config-file {CONFIGURATION}
+[privsep_os_brick_ext]
+helper_command = privsep-helper --config-file {CONFIGURATION}
+"""
+
+
+def become_host() -> None:
+    """Set up network, names and configuration."""
+    for words in (
+            'link set lo up', 'link add data0 type dummy', 'link set data0 up',
+            f'addr add {ADDRESS}/24 dev data0',
+            *(f'addr add fd00::{cluster}:{node}/128 dev lo'
+              for cluster in (1, 2) for node in (1, 2, 3))):
+        subprocess.run(['ip', *words.split()], check=True)
+    for folder in (pathlib.Path('/etc/nvme'), DROP_INS, LOCKS,
+                   pathlib.Path('/dev/disk/by-id')):
+        folder.mkdir(parents=True, exist_ok=True)
+    pathlib.Path('/etc/nvme/hostnqn').write_text(f'{HOST_NQN}\n')
+    pathlib.Path('/etc/nvme/hostid').write_text(f'{HOST_ID}\n')
+    CONFIGURATION.write_text(_TEXT)
+
+
+def configure() -> None:
+    """Read the configuration as a service would."""
+    oslo_log.register_options(cfg.CONF)
+    cfg.CONF(['--config-file', str(CONFIGURATION)], project='guest')
+    logging.basicConfig(filename=LOG, level=logging.DEBUG)
+    os_brick.setup(cfg.CONF)
+
+
+def main(names: list[str]) -> int:
+    """:returns: 0 if all tests passed."""
+    become_host()
+    configure()
+    suite = unittest.defaultTestLoader.loadTestsFromNames(
+        names or list(SUITES))
+    result = unittest.TextTestRunner(
+        stream=sys.stdout, verbosity=2).run(suite)
+    return 0 if result.wasSuccessful() and result.testsRun else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

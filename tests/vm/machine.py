@@ -1,0 +1,118 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Starting the guest, and getting back what it has done."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+
+from tests.vm import initramfs
+from tests.vm import packages
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MEMORY = 2048
+ARGUMENTS = ('console=ttyS0 quiet panic=-1 mitigations=off '
+             'nvme_core.multipath=Y')
+# Emulation by default: where KVM is itself emulated, guests hang in it.
+ACCELERATOR = os.environ.get('VM_ACCELERATOR', 'tcg,thread=multi')
+
+
+class GuestFailed(Exception):
+    """The guest did not come to an end by itself."""
+
+
+class Machine:
+    """A guest with this machine's files, read-only, below its own.
+
+    :param cache: folder for what is downloaded and built.
+    """
+
+    def __init__(self, cache: pathlib.Path) -> None:
+        self._share = cache / 'share'
+        self._share.mkdir(parents=True, exist_ok=True)
+        self._unpacked = packages.unpack(cache / 'packages')
+        self._kernel = initramfs.uncompressed_kernel(self._unpacked)
+        self._initramfs = cache / 'initramfs'
+        initramfs.build(self._unpacked, self._initramfs)
+
+    def run(self, script: str, seconds: float) -> int:
+        """Run a shell script in the guest, showing what it prints.
+
+        :param script: finds the checkout at the same place as here.
+        :returns: its exit status.
+        :raises GuestFailed: it did not end in time, or the guest died.
+        """
+        for name in ('status', 'output', 'console'):
+            (self._share / name).unlink(missing_ok=True)
+        (self._share / 'run.sh').write_text(script)
+        (self._share / 'output').touch()
+        with open(self._share / 'console', 'wb') as console:
+            guest = subprocess.Popen(
+                self._command(), stdin=subprocess.DEVNULL, stdout=console,
+                stderr=subprocess.STDOUT)
+        try:
+            self._follow(guest, seconds)
+        finally:
+            if guest.poll() is None:
+                guest.kill()
+            guest.wait()
+        status = self._share / 'status'
+        if not status.exists():
+            raise GuestFailed(
+                (self._share / 'console').read_text(errors='replace'))
+        return int(status.read_text())
+
+    def _follow(self, guest: subprocess.Popen[bytes],
+                seconds: float) -> None:
+        end = time.monotonic() + seconds
+        with open(self._share / 'output', errors='replace') as output:
+            while guest.poll() is None and time.monotonic() < end:
+                sys.stdout.write(output.read())
+                sys.stdout.flush()
+                time.sleep(0.2)
+            sys.stdout.write(output.read())
+
+    def _command(self) -> list[str]:
+        command = [
+            'qemu-system-x86_64', '-accel', ACCELERATOR, '-cpu', 'max',
+            '-smp', '2', '-m', str(MEMORY), '-no-reboot', '-nodefaults',
+            '-display', 'none', '-serial', 'stdio',
+            '-kernel', str(self._kernel), '-initrd', str(self._initramfs),
+            '-append', ARGUMENTS]
+        for tag, path, options in (
+                ('base', pathlib.Path('/'), ',readonly=on,multidevs=remap'),
+                ('extra', self._unpacked.extra, ',readonly=on'),
+                ('share', self._share, '')):
+            command += [
+                '-fsdev', f'local,id={tag},path={path},'
+                f'security_model=none{options}',
+                '-device', f'virtio-9p-pci,fsdev={tag},mount_tag={tag}']
+        return command
+
+
+def python_script(*words: str) -> str:
+    """:returns: a script that runs a module with this very Python."""
+    environment = {
+        'PATH': f'{pathlib.Path(sys.executable).parent}:/usr/local/sbin:'
+                '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+        'HOME': '/root', 'LC_ALL': 'C.UTF-8', 'PYTHONWARNINGS': 'ignore',
+        'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONUNBUFFERED': '1'}
+    exports = ''.join(f'export {name}={shlex.quote(value)}\n'
+                      for name, value in environment.items())
+    return (f'{exports}cd {shlex.quote(str(ROOT))} || exit 1\n'
+            f'exec {shlex.quote(sys.executable)} {shlex.join(words)}\n')
