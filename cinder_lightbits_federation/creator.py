@@ -259,8 +259,17 @@ class Creator:
 
         LOG.info('Taking over volume %s (%s) of an earlier attempt.',
                  volume.name, volume.uuid)
-        return client.update_volume(project, volume.uuid, take,
-                                    deadline=deadline)
+        try:
+            return client.update_volume(project, volume.uuid, take,
+                                        deadline=deadline)
+        except (lb_errors.BadRequest, lb_errors.NotFound):
+            # The earlier attempt may be cleaning up right now.
+            found = client.find_volume(project, volume.name,
+                                       deadline=deadline)
+            if (found is not None and found.uuid == volume.uuid
+                    and not found.state.going):
+                raise
+            return None
 
     def _wait(self, client: lb_client.LightbitsClient, recipe: Recipe,
               volume: model.Volume, deadline: Deadline, pace: Pace

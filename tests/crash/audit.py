@@ -69,12 +69,16 @@ class Audit:
         self._rules = invariants.Rules(federation_id)
         self.before = federation.contents(clusters.values())
 
-    def findings(self, ctxt: Any) -> list[str]:
-        """:returns: what is wrong, intermediate snapshots left out."""
+    def findings(self, ctxt: Any) -> list[invariants.Finding]:
+        """Let the clusters come to rest, and look.
+
+        :returns: what is wrong, intermediate snapshots left out.
+        """
+        for cluster in self._clusters.values():
+            cluster.settle()
         now = [_without_intermediates(cluster) for cluster
                in federation.contents(self._clusters.values())]
-        return [str(item) for item in invariants.check(
-            load(ctxt), now, self.before, self._rules)]
+        return invariants.check(load(ctxt), now, self.before, self._rules)
 
     def intermediates(self) -> int:
         """:returns: how many intermediate snapshots there are; each must

@@ -37,6 +37,7 @@ from tests.crash import audit
 from tests.crash import bus
 from tests.crash import life
 from tests.embedded import federation
+from tests.embedded import invariants
 from tests.unit.driver import base
 
 DRIVER = 'cinder_lightbits_federation.driver.LightbitsFederationDriver'
@@ -302,13 +303,13 @@ class CloudTestCase(base.FederationTestCase):
 
     # What is there
 
-    def findings(self) -> list[str]:
+    def findings(self) -> list[invariants.Finding]:
         """Compare database and clusters; see `audit.Audit`."""
         return self.audit.findings(self.context)
 
     def assert_sound(self) -> None:
         """All invariants hold."""
-        self.assertEqual([], self.findings())
+        self.assertEqual([], [str(item) for item in self.findings()])
 
     def wipe(self) -> None:
         """Forget everything, whatever state it is in."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cinder import exception
 from cinder import objects
@@ -37,9 +37,13 @@ class Continuation(abc.ABC):
 
     @abc.abstractmethod
     def go_on(self, cloud: clouds.CloudTestCase,
-              operation: operations.Operation, subject: operations.Subject
-              ) -> None:
-        """Go on; ends with records at rest, and fails if that is wrong."""
+              operation: operations.Operation, subject: operations.Subject,
+              variant: int) -> bool:
+        """Go on; ends with records at rest, and fails if that is wrong.
+
+        :param variant: which way to do it, from 0.
+        :returns: whether there is one more variant.
+        """
 
 
 class Restart(Continuation):
@@ -52,11 +56,13 @@ class Restart(Continuation):
     title = 'restart, then delete'
 
     def go_on(self, cloud: clouds.CloudTestCase,
-              operation: operations.Operation, subject: operations.Subject
-              ) -> None:
+              operation: operations.Operation, subject: operations.Subject,
+              variant: int) -> bool:
         cloud.boot()
-        _assert_nothing_pending(cloud)
+        left = [item.resource_id for item in cloud.workers()]
+        cloud.assertEqual([], left, 'work that nobody finishes')
         operation.give_up(cloud, subject)
+        return False
 
 
 class Delete(Continuation):
@@ -65,10 +71,11 @@ class Delete(Continuation):
     title = 'delete'
 
     def go_on(self, cloud: clouds.CloudTestCase,
-              operation: operations.Operation, subject: operations.Subject
-              ) -> None:
+              operation: operations.Operation, subject: operations.Subject,
+              variant: int) -> bool:
         cloud.boot(clean=False)
         cloud.delete_all()
+        return False
 
 
 class Repeat(Continuation):
@@ -77,11 +84,12 @@ class Repeat(Continuation):
     title = 'repeat'
 
     def go_on(self, cloud: clouds.CloudTestCase,
-              operation: operations.Operation, subject: operations.Subject
-              ) -> None:
+              operation: operations.Operation, subject: operations.Subject,
+              variant: int) -> bool:
         cloud.boot(clean=False)
         operation.repeat(cloud, subject)
         operation.verify(cloud, subject)
+        return False
 
 
 class Reschedule(Continuation):
@@ -97,28 +105,52 @@ class Reschedule(Continuation):
         return operation.creates
 
     def go_on(self, cloud: clouds.CloudTestCase,
-              operation: operations.Operation, subject: operations.Subject
-              ) -> None:
+              operation: operations.Operation, subject: operations.Subject,
+              variant: int) -> bool:
         old = cloud.service.latest['volume']
         service = cloud.boot(clean=False)
-        old.host = None
-        old.save()
-        scheduler_rpcapi.SchedulerAPI().create_volume(
-            cloud.context, old, request_spec=objects.RequestSpec(
-                volume_id=old.id, snapshot_id=old.snapshot_id,
-                source_volid=old.source_volid))
-        # As Cinder does: "most likely it was not created".
-        with service.active(), contextlib.suppress(
-                exception.CinderException):
-            service.manager.driver_delete_volume(old)
+        _attempt_again(cloud, old)
+        _clean_up(service, old)
         operation.verify(cloud, subject)
+        return False
+
+
+class Race(Continuation):
+    """The first attempt cleans up before a certain call of the next one."""
+
+    title = 'reschedule, racing'
+
+    def applies(self, operation: operations.Operation) -> bool:
+        return operation.races
+
+    def go_on(self, cloud: clouds.CloudTestCase,
+              operation: operations.Operation, subject: operations.Subject,
+              variant: int) -> bool:
+        old = cloud.service.latest['volume']
+        service = cloud.boot(clean=False)
+        with service.life.interrupted(
+                variant, lambda: _clean_up(service, old)) as happened:
+            _attempt_again(cloud, old)
+            more = happened()
+        operation.verify(cloud, subject)
+        return more
 
 
 CONTINUATIONS: tuple[Continuation, ...] = (
-    Restart(), Reschedule(), Repeat(), Delete())
+    Restart(), Delete(), Repeat(), Reschedule(), Race())
 
 
-def _assert_nothing_pending(cloud: clouds.CloudTestCase) -> None:
-    """Fail if a service that starts leaves its predecessor's work alone."""
-    left = [item.resource_id for item in cloud.workers()]
-    cloud.assertEqual([], left, 'work that nobody finishes')
+def _attempt_again(cloud: clouds.CloudTestCase, old: Any) -> None:
+    """What Cinder does about a failed create, up to the clean-up."""
+    old.host = None
+    old.save()
+    scheduler_rpcapi.SchedulerAPI().create_volume(
+        cloud.context, old, request_spec=objects.RequestSpec(
+            volume_id=old.id, snapshot_id=old.snapshot_id,
+            source_volid=old.source_volid))
+
+
+def _clean_up(service: clouds.Service, old: Any) -> None:
+    """The clean-up; what it fails with is ignored, as Cinder does."""
+    with service.active(), contextlib.suppress(exception.CinderException):
+        service.manager.driver_delete_volume(old)

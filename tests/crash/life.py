@@ -46,7 +46,6 @@ _OBJECTS = ('volumes.', 'snapshots.')
 _WRITTEN = 'written'
 
 T = dict[str, Any]
-Breakage = Callable[[exchange.Call, Callable[[], T]], T]
 
 
 class Crash(BaseException):
@@ -89,8 +88,10 @@ class Life:
         self.dead = False
         self._clusters = clusters
         self._end: int | str | None = None
-        self._broken: Breakage | None = None
+        self._silence: int | None = None
         self._armed = False
+        self._calls = self._number = 0
+        self._action: Callable[[], None] | None = None
         self._lock = threading.RLock()
 
     @contextlib.contextmanager
@@ -108,16 +109,39 @@ class Life:
             self._armed = False
 
     @contextlib.contextmanager
-    def failing(self, broken: Breakage) -> Iterator[None]:
-        """Let `broken` decide what becomes of calls on objects.
+    def losing(self, number: int) -> Iterator[None]:
+        """Let the clusters fall silent after so many effects.
 
-        :param broken: given the call and what sends it.
+        If the last one is a write, its reply is lost already.
         """
-        self._broken = broken
+        self.effects.clear()
+        self._armed, self._silence = True, number
         try:
             yield
         finally:
-            self._broken = None
+            self._armed, self._silence = False, None
+
+    @contextlib.contextmanager
+    def interrupted(self, number: int, action: Callable[[], None]
+                    ) -> Iterator[Callable[[], bool]]:
+        """Let something else happen before a certain call on objects.
+
+        :param number: of the call, from 0.
+        :returns: tells whether there was such a call.
+        """
+        self._calls, self._number, self._action = 0, number, action
+        try:
+            yield lambda: self._action is None
+        finally:
+            self._action = None
+
+    def _interrupt(self) -> None:
+        action = self._action
+        if action is None or self._calls < self._number:
+            self._calls += 1
+            return
+        self._action = None
+        action()
 
     def die(self) -> None:
         """Be killed now, if that has not happened yet."""
@@ -152,14 +176,23 @@ class Life:
                 raise errors.Unreachable('the process is dead')
             return send()
         self.reach()
-        broken = self._broken
+        self._interrupt()
+        if self._silent:
+            raise errors.Unreachable('silence')
         try:
-            answer = send() if broken is None else broken(call, send)
+            answer = send()
         except errors.Ambiguous:
             self._after(cluster, call)
             raise
         self._after(cluster, call)
+        if call.write and self._silent:
+            raise errors.Ambiguous('silence')
         return answer
+
+    @property
+    def _silent(self) -> bool:
+        return self._silence is not None and (
+            len(self.effects) >= self._silence)
 
     def _after(self, cluster: str, call: exchange.Call) -> None:
         with self._lock:
@@ -261,7 +294,7 @@ class Database:
         life, tables = self._life, link.info.pop(_WRITTEN, None)
         if life is not None and tables:
             life.reach()
-            life.happened(f'commit {", ".join(tables)}')
+            life.happened(f'commit {", ".join(sorted(tables))}')
 
     @staticmethod
     def _forget(link: sqla.Connection) -> None:

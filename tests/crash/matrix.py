@@ -17,11 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
 import dataclasses
+import itertools
 import traceback
 
 from tests.crash import cloud as clouds
 from tests.crash import continuations
 from tests.crash import operations
+
+INTERMEDIATE = 'intermediate snapshot'
 
 Choice = Callable[[Sequence[str]], Iterable[int]]
 
@@ -35,13 +38,15 @@ def everywhere(effects: Sequence[str]) -> Iterable[int]:
 class Cell:
     """What came of one operation followed by one continuation.
 
-    :param problems: by the moment of death.
-    :param intermediates: moments after which an intermediate snapshot is
-        left to its retention time.
+    :param runs: how many combinations were run.
+    :param problems: what went wrong, by combination.
+    :param left: moments of death by what is left over, all of it harmless
+        or known.
     """
 
-    problems: dict[int, str] = dataclasses.field(default_factory=dict)
-    intermediates: list[int] = dataclasses.field(default_factory=list)
+    runs: int = 0
+    problems: dict[str, str] = dataclasses.field(default_factory=dict)
+    left: dict[str, set[int]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +56,13 @@ class Row:
     operation: str
     effects: tuple[str, ...]
     cells: dict[str, Cell]
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong, for people."""
+        return [f'{self.operation}, {name}, {combination}: {problem}'
+                for name, cell in self.cells.items()
+                for combination, problem in cell.problems.items()]
 
 
 def run(cloud: clouds.CloudTestCase,
@@ -78,7 +90,7 @@ def rehearse(cloud: clouds.CloudTestCase, operation: operations.Operation
 
     :returns: its effects.
     """
-    with _combination(cloud):
+    with clean_slate(cloud):
         subject = operation.prepare(cloud)
         life = cloud.service.life
         with life.watched():
@@ -88,44 +100,8 @@ def rehearse(cloud: clouds.CloudTestCase, operation: operations.Operation
         return tuple(life.effects)
 
 
-def _cell(cloud: clouds.CloudTestCase, operation: operations.Operation,
-          continuation: continuations.Continuation, moments: Iterable[int]
-          ) -> Cell:
-    cell = Cell()
-    for moment in moments:
-        try:
-            if _combine(cloud, operation, continuation, moment):
-                cell.intermediates.append(moment)
-        # Anything at all is a finding; the rest goes on.
-        except Exception:  # noqa: BLE001
-            cell.problems[moment] = traceback.format_exc()
-    return cell
-
-
-def _combine(cloud: clouds.CloudTestCase, operation: operations.Operation,
-             continuation: continuations.Continuation, moment: int) -> int:
-    """Run one combination.
-
-    :returns: how many intermediate snapshots are left.
-    """
-    with _combination(cloud):
-        subject = operation.prepare(cloud)
-        service = cloud.service
-        with service.life.watched(moment):
-            operation.run(cloud, subject)
-        cloud.assertEqual(moment, len(service.life.effects),
-                          'it has fewer effects than it had before')
-        service.kill()
-        continuation.go_on(cloud, operation, subject)
-        cloud.assert_sound()
-        left = cloud.audit.intermediates()
-        cloud.delete_all()
-        cloud.assert_sound()
-        return left
-
-
 @contextlib.contextmanager
-def _combination(cloud: clouds.CloudTestCase) -> Iterator[None]:
+def clean_slate(cloud: clouds.CloudTestCase) -> Iterator[None]:
     """A clean start for one combination, whatever the last one left."""
     if cloud.service.life.dead:
         cloud.boot()
@@ -133,3 +109,57 @@ def _combination(cloud: clouds.CloudTestCase) -> Iterator[None]:
         yield
     finally:
         cloud.wipe()
+
+
+def _cell(cloud: clouds.CloudTestCase, operation: operations.Operation,
+          continuation: continuations.Continuation, moments: Iterable[int]
+          ) -> Cell:
+    cell = Cell()
+    for moment in moments:
+        for variant in itertools.count():
+            cell.runs += 1
+            try:
+                with clean_slate(cloud):
+                    more = _combine(cloud, operation, continuation, moment,
+                                    variant, cell.left)
+            # Anything at all is a finding; the rest goes on.
+            except Exception:  # noqa: BLE001
+                cell.problems[f'{moment}.{variant}'] = traceback.format_exc()
+                break
+            if not more:
+                break
+    return cell
+
+
+def _combine(cloud: clouds.CloudTestCase, operation: operations.Operation,
+             continuation: continuations.Continuation, moment: int,
+             variant: int, left: dict[str, set[int]]) -> bool:
+    """Run one combination; see `Continuation.go_on`."""
+    subject = operation.prepare(cloud)
+    service = cloud.service
+    with service.life.watched(moment):
+        operation.run(cloud, subject)
+    cloud.assertEqual(moment, len(service.life.effects),
+                      'it has fewer effects than it had before')
+    service.kill()
+    more = continuation.go_on(cloud, operation, subject, variant)
+    for name in _left_over(cloud, operation):
+        left.setdefault(name, set()).add(moment)
+    cloud.delete_all()
+    cloud.assert_sound()
+    return more
+
+
+def _left_over(cloud: clouds.CloudTestCase, operation: operations.Operation
+               ) -> set[str]:
+    """Fail if anything is wrong that is not known of this operation.
+
+    :returns: names of what is left over.
+    """
+    found = cloud.findings()
+    wrong = [str(item) for item in found if item.kind not in operation.known]
+    cloud.assertEqual([], wrong)
+    names = {operation.known[item.kind] for item in found}
+    if cloud.audit.intermediates():
+        names.add(INTERMEDIATE)
+    return names
