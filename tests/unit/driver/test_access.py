@@ -138,7 +138,7 @@ class ParallelTestCase(AccessTestCase):
         self.assert_admitted((3, 5, 7))
 
     def test_an_attach_while_the_volume_grows(self) -> None:
-        self.east.set_delays(update=0.3)
+        self.east.set_delays(update=0.15)
         for settings in ({'busy_status': 503}, {'busy_status': 409},
                          {'failed_precondition': 412}):
             self.east.set_switches(**settings)

@@ -32,7 +32,8 @@ class WrongResultTestCase(base.FederationTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.driver = self.start_driver(lightbits_operation_timeout=5)
+        self.driver = self.start_driver()
+        self.hurry(self.driver, 2)
         self.east = self.arrays['east']
 
     def test_an_untyped_volume_is_created(self) -> None:

@@ -50,7 +50,7 @@ class SearchTestCase(base.FederationTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.driver = self.start_driver(lightbits_api_timeout=2)
+        self.driver = self.start_driver()
         self.east, self.west = self.arrays['east'], self.arrays['west']
 
     def uuids(self) -> set[str]:
