@@ -33,6 +33,7 @@ import tempfile
 import uvloop
 
 from tests.simulator import config
+from tests.simulator import control_nodes
 from tests.simulator import control_objects
 from tests.simulator import control_server
 from tests.simulator import endpoint
@@ -158,7 +159,11 @@ async def _run(
     simulator = simulators.Simulator(loop, options)
     for cluster in _cluster_options(arguments):
         await simulator.add(cluster)
-    routes = [*control_server.ROUTES, *control_objects.ROUTES]
+    routes = [
+        *control_server.ROUTES,
+        *control_nodes.ROUTES,
+        *control_objects.ROUTES,
+    ]
     control = endpoint.Endpoint(
         loop,
         _LOOPBACK,

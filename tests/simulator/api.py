@@ -324,7 +324,7 @@ class NodeApi:
             time=self._cluster.now(),
             node=self._node,
             method=request.method,
-            path=request.path,
+            path=request.target,
             query=request.query,
             route=name,
             status=status,

@@ -36,16 +36,24 @@ class Usage:
         read_only_at: float,
         ratio: float,
     ) -> None:
-        count = len(capacities)
-        self.limits = [int(size * read_only_at) for size in capacities]
-        self.provisioned = [0] * count
-        self.used = [0] * count
-        self.physical = [0] * count
+        self.limits: list[int] = []
+        self.provisioned: list[int] = []
+        self.used: list[int] = []
+        self.physical: list[int] = []
         # Sum of volume sizes, each counted once.
         self.sizes = 0
         # How many volumes live on each set of nodes.
         self.groups: collections.Counter[Nodes] = collections.Counter()
+        self._read_only_at = read_only_at
         self._ratio = ratio
+        for size in capacities:
+            self.add_node(size)
+
+    def add_node(self, size: int) -> None:
+        """Account for one more node of `size` effective bytes."""
+        self.limits.append(int(size * self._read_only_at))
+        for account in (self.provisioned, self.used, self.physical):
+            account.append(0)
 
     def place(self, nodes: Nodes, size: int, sign: int = 1) -> None:
         """Account for a volume of `size` on `nodes` (sign -1: no more)."""
@@ -72,6 +80,13 @@ class Usage:
             self.physical[node] += physical - layer.physical
         layer.used = used
         layer.physical = physical
+
+    def move(self, layer: model.Layer, nodes: Nodes) -> None:
+        """Let `layer` be on other nodes."""
+        used = layer.used
+        self.set_used(layer, 0)
+        layer.nodes = nodes
+        self.set_used(layer, used)
 
     def share(self, layers: collections.abc.Iterable[model.Layer]) -> None:
         """Take one more reference to each layer."""

@@ -22,7 +22,7 @@ import socket
 import ssl
 import typing
 
-from tests.simulator import link
+from tests.simulator import operated
 from tests.simulator import tokens
 
 
@@ -62,36 +62,8 @@ class Counters:
     open_connections: int
 
 
-class SimCluster:
+class SimCluster(operated.OperatedCluster):
     """A cluster: what a client must know of it, and what can befall it."""
-
-    def __init__(
-        self,
-        control: link.Control,
-        ca_file: str,
-        info: collections.abc.Mapping[str, typing.Any],
-    ) -> None:
-        self._control = control
-        self._path = f'/control/clusters/{info["name"]}'
-        self.name: str = info['name']
-        self.uuid: str = info['uuid']
-        self.nqn: str = info['nqn']
-        self.api_endpoints: tuple[str, ...] = tuple(info['endpoints'])
-        self.data_endpoints: tuple[str, ...] = tuple(info['data_endpoints'])
-        self.ca_file = ca_file
-        self.server_name: str = info['server_name']
-        # SHA-256 of the certificate in DER, in hex.
-        self.fingerprint: str = info['fingerprint']
-        # By scope: a project's name, or "system".
-        self.token_files: dict[str, str] = dict(info['token_files'])
-        self.private_key_file: str = info['private_key_file']
-        self.credential_id: str = info['credential_id']
-
-    def __repr__(self) -> str:
-        return f'<SimCluster {self.name} {self.uuid}>'
-
-    def _call(self, verb: str, tail: str, **body: object) -> typing.Any:
-        return self._control.call(verb, self._path + tail, body)
 
     # Access.
 
@@ -127,16 +99,18 @@ class SimCluster:
         json: object = None,
         token: str | None = '',
         headers: collections.abc.Mapping[str, str] | None = None,
-        node: int = 0,
+        node: int | None = None,
         timeout: float = 30,
     ) -> Reply:
         """Send one request over TLS verified with the CA.
 
         :param token: by default that of the cluster's admin; None sends
             none.
-        :param node: index of the node to ask.
+        :param node: index of the node to ask; by default the first there
+            is.
         :param timeout: seconds for each step on the socket.
         :raises OSError: the connection fails (ssl.SSLError is one).
+        :raises KeyError: there is no such node.
         :raises http.client.HTTPException: the answer is no HTTP.
         """
         sent = dict(headers or {})
@@ -157,14 +131,18 @@ class SimCluster:
                 response.read(),
             )
 
-    def connect(self, node: int = 0, timeout: float = 30) -> ssl.SSLSocket:
+    def connect(
+        self, node: int | None = None, timeout: float = 30
+    ) -> ssl.SSLSocket:
         """Return a TLS connection verified with the CA.
 
+        :param node: index of a node; by default the first there is.
         :param timeout: seconds for each step on the socket.
         :raises OSError: the connection fails.
+        :raises KeyError: there is no such node.
         """
         context = ssl.create_default_context(cafile=self.ca_file)
-        host, _, port = self.api_endpoints[node].rpartition(':')
+        host, _, port = self.endpoint_of(node).rpartition(':')
         raw = socket.create_connection((host.strip('[]'), int(port)), timeout)
         try:
             return context.wrap_socket(raw, server_hostname=self.server_name)
@@ -225,64 +203,6 @@ class SimCluster:
     def clear_faults(self) -> None:
         """End all faults."""
         self._call('DELETE', '/faults')
-
-    # Life.
-
-    def stop(self) -> None:
-        """Take the cluster down: all endpoints refuse, all data is off."""
-        self._call('POST', '/stop')
-
-    def start(self, uuid: str | None = None, wipe: bool = False) -> None:
-        """Bring the cluster up.
-
-        :param uuid: come back as another cluster at the same addresses.
-        :param wipe: as another one, without the volumes it had.
-        """
-        body: dict[str, object] = {} if uuid is None else {'uuid': uuid}
-        info = self._call('POST', '/start', wipe=wipe, **body)
-        self.uuid, self.nqn = info['uuid'], info['nqn']
-
-    def stop_node(self, index: int) -> None:
-        """Stop the data role of a node; its API goes on."""
-        self._call('POST', f'/nodes/{index}/stop')
-
-    def start_node(self, index: int) -> None:
-        """Start the data role of a node."""
-        self._call('POST', f'/nodes/{index}/start')
-
-    def stop_api(self, index: int) -> None:
-        """Let only the API service of a node die."""
-        self._call('POST', f'/nodes/{index}/api/stop')
-
-    def start_api(self, index: int) -> None:
-        """Let the API service of a node live again."""
-        self._call('POST', f'/nodes/{index}/api/start')
-
-    def set_switches(self, **values: object) -> None:
-        """Set switches; see :meth:`Simulator.switches`."""
-        self._call('PUT', '/switches', **values)
-
-    def set_delays(self, **values: object) -> None:
-        """Set delays: seconds, or (least, most)."""
-        self._call('PUT', '/delays', **values)
-
-    def settle(self) -> int:
-        """Let all changes of state under way be done now.
-
-        With long delays, a test holds objects in passing states and lets
-        them go on without waiting.
-
-        :returns: how many changes there were.
-        """
-        return int(self._call('POST', '/settle')['settled'])
-
-    def set_clock_skew(self, seconds: float) -> None:
-        """Let the cluster's clock be ahead by `seconds`."""
-        self._call('PUT', '/clock', skew=seconds)
-
-    def remove(self) -> None:
-        """End the cluster and forget all it holds."""
-        self._call('DELETE', '')
 
     # Content.
 

@@ -92,7 +92,13 @@ class Cluster:
         self.etag = options.switches.first_etag
         self.uuid = options.uuid or self.new_uuid()
         self.subsystem = self.new_uuid()
-        self.nodes = self._make_nodes(number)
+        self.upgrade = model.Upgrade()
+        self._place = number
+        # All nodes there ever were, by index, and those that are members.
+        self.machines: list[model.Node] = []
+        self.nodes: list[model.Node] = []
+        for node in config.first_nodes(options):
+            self.add_node(node)
         self.auth = auth.Authenticator()
         self.projects: dict[str, model.Project] = {}
         self.policies: dict[str, model.Policy] = {}
@@ -115,7 +121,7 @@ class Cluster:
         )
         self.hosts.clear()
         self.usage = capacity.Usage(
-            [node.capacity for node in self.nodes],
+            [node.capacity for node in self.machines],
             self.options.read_only_at,
             self.options.compression_ratio,
         )
@@ -125,29 +131,34 @@ class Cluster:
         self.policies[policy.uuid] = policy
         self.default_policy = policy.uuid
 
-    def _make_nodes(self, number: int) -> list[model.Node]:
-        options = self.options
-        return [
-            model.Node(
-                index=index,
-                name=f'server{index:02d}-0',
-                uuid=self.new_uuid(),
-                server_uuid=self.new_uuid(),
-                server_name=f'server{index:02d}',
-                failure_domain=(
-                    options.failure_domains[index]
-                    if options.failure_domains
-                    else f'server{index:02d}'
-                ),
-                data_address=(
-                    options.data_addresses[index]
-                    if options.data_addresses
-                    else _data_address(options.listen, number, index)
-                ),
-                capacity=options.capacity // options.nodes,
-            )
-            for index in range(options.nodes)
-        ]
+    def add_node(self, options: config.NodeOptions) -> model.Node:
+        """Make one more node, Active, which nothing accounts for yet."""
+        index = len(self.machines)
+        server = f'server{index:02d}'
+        node = model.Node(
+            index=index,
+            name=f'{server}-0',
+            uuid=self.new_uuid(),
+            server_uuid=self.new_uuid(),
+            server_name=server,
+            failure_domain=options.failure_domain or server,
+            data_address=(
+                options.data_address
+                or _data_address(self.options.listen, self._place, index)
+            ),
+            capacity=(
+                options.capacity or self.options.capacity // self.options.nodes
+            ),
+        )
+        self.machines.append(node)
+        self.nodes.append(node)
+        return node
+
+    def remove_node(self, node: model.Node) -> None:
+        """Let a node, on which nothing lives, be no member any more."""
+        self.nodes.remove(node)
+        node.state = model.NodeState.UNATTACHED
+        self._unpark()
 
     @property
     def nqn(self) -> str:
@@ -303,13 +314,13 @@ class Cluster:
 
     def stop_node(self, index: int) -> None:
         """Stop the data role of a node; its API goes on."""
-        node = self.nodes[index]
+        node = self.machines[index]
         node.state = model.NodeState.INACTIVE
         node.etag += 1
 
     def start_node(self, index: int) -> None:
         """Start the data role of a node, which takes `node_start`."""
-        node = self.nodes[index]
+        node = self.machines[index]
         if node.active:
             return
         node.state = model.NodeState.ACTIVATING

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import ipaddress
 import random
 import re
 import typing
@@ -25,6 +26,8 @@ from tests.simulator import errors
 from tests.simulator import switches
 
 TIB = 1 << 40
+# Nodes a cluster has at one time.
+MAX_NODES = 16
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]{0,62}')
 _PROJECT = re.compile(r'[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?')
@@ -170,12 +173,20 @@ _KINDS: dict[str, type] = {
 }
 
 
-def _parse_option(name: str, value: object) -> object:
-    kind = _KINDS.get(name)
+_OTHERS = ('switches', 'delays', 'version')
+
+
+def _parse_option(
+    name: str,
+    value: object,
+    kinds: collections.abc.Mapping[str, type] = _KINDS,
+    others: tuple[str, ...] = _OTHERS,
+) -> object:
+    kind = kinds.get(name)
     if kind is None:
-        known = ', '.join([*_KINDS, 'switches', 'delays', 'version'])
         raise errors.ControlError(
-            f'unknown option {name!r}; known are: {known}'
+            f'unknown option {name!r}; known are: '
+            + ', '.join([*kinds, *others])
         )
     if kind is tuple and isinstance(value, list | tuple):
         return tuple(str(item) for item in value)
@@ -232,8 +243,8 @@ def parse_uuid(text: str) -> str:
 
 def _check_numbers(options: ClusterOptions) -> None:
     _refuse(
-        not 1 <= options.nodes <= 16,
-        f'option nodes: {options.nodes} is not 1 to 16',
+        not 1 <= options.nodes <= MAX_NODES,
+        f'option nodes: {options.nodes} is not 1 to {MAX_NODES}',
     )
     for name in ('capacity', 'read_only_at', 'compression_ratio'):
         _refuse(getattr(options, name) <= 0, f'option {name} is not above 0')
@@ -249,6 +260,83 @@ def _check_lists(options: ClusterOptions) -> None:
             f'option {name}: one is needed for each of the '
             f'{options.nodes} nodes',
         )
+
+
+_ADDRESS_KINDS: dict[str, type] = {'data_address': str, 'port': int}
+_NODE_KINDS: dict[str, type] = {
+    **_ADDRESS_KINDS,
+    'failure_domain': str,
+    'capacity': int,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeOptions:
+    """What one node is made of; each has a default."""
+
+    # Its server's name by default.
+    failure_domain: str | None = None
+    # For data and discovery; a loopback address of its own by default.
+    data_address: str | None = None
+    # Effective bytes; by default what a first node has.
+    capacity: int | None = None
+    # Of its API; by default the next one from `base_port` on, or a free
+    # one. 0 is a free one.
+    port: int | None = None
+
+    def __post_init__(self) -> None:
+        _refuse(self.failure_domain == '', 'option failure_domain is empty')
+        _refuse(
+            self.capacity is not None and self.capacity <= 0,
+            'option capacity is not above 0',
+        )
+        _refuse(
+            self.port is not None and not 0 <= self.port < 1 << 16,
+            f'option port: {self.port} is not 0 to 65535',
+        )
+
+    @classmethod
+    def from_json(
+        cls,
+        values: collections.abc.Mapping[str, object],
+        *,
+        addresses: bool = False,
+    ) -> NodeOptions:
+        """Parse what the control API was sent.
+
+        :param addresses: whether nothing but addresses may be given.
+        :raises ControlError: naming the option at fault.
+        """
+        kinds = _ADDRESS_KINDS if addresses else _NODE_KINDS
+        parsed: dict[str, typing.Any] = {
+            name: _parse_option(name, value, kinds, ())
+            for name, value in values.items()
+        }
+        if 'data_address' in parsed:
+            parsed['data_address'] = _parse_address(parsed['data_address'])
+        return cls(**parsed)
+
+
+def _parse_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as err:
+        raise errors.ControlError(
+            f'option data_address: {text!r} is no IP address'
+        ) from err
+
+
+def first_nodes(options: ClusterOptions) -> list[NodeOptions]:
+    """Return the nodes a cluster is made with."""
+    nothing = (None,) * options.nodes
+    return [
+        NodeOptions(failure_domain=domain, data_address=address)
+        for domain, address in zip(
+            options.failure_domains or nothing,
+            options.data_addresses or nothing,
+            strict=True,
+        )
+    ]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -120,34 +120,6 @@ async def start_cluster(command: Command) -> object:
     return command.target.info()
 
 
-async def stop_node(command: Command) -> object:
-    """Stop the data role of a node."""
-    target = command.target
-    target.cluster.stop_node(target.node(command.params['node']))
-    return {}
-
-
-async def start_node(command: Command) -> object:
-    """Start the data role of a node."""
-    target = command.target
-    target.cluster.start_node(target.node(command.params['node']))
-    return {}
-
-
-async def stop_api(command: Command) -> object:
-    """Let the API service of a node die."""
-    target = command.target
-    await target.set_api(target.node(command.params['node']), alive=False)
-    return {}
-
-
-async def start_api(command: Command) -> object:
-    """Let the API service of a node live."""
-    target = command.target
-    await target.set_api(target.node(command.params['node']), alive=True)
-    return {}
-
-
 async def get_switches(command: Command) -> object:
     """Tell how the switches stand."""
     return dataclasses.asdict(command.target.cluster.switches)
@@ -294,7 +266,6 @@ def _parse(body: bytes) -> Json:
 
 CLUSTERS = '/control/clusters'
 ONE = f'{CLUSTERS}/{{cluster}}'
-_NODE = f'{ONE}/nodes/{{node}}'
 
 ROUTES = [
     ControlRoute('GET', '/control', describe),
@@ -304,10 +275,6 @@ ROUTES = [
     ControlRoute('DELETE', ONE, remove_cluster),
     ControlRoute('POST', f'{ONE}/stop', stop_cluster),
     ControlRoute('POST', f'{ONE}/start', start_cluster),
-    ControlRoute('POST', f'{_NODE}/stop', stop_node),
-    ControlRoute('POST', f'{_NODE}/start', start_node),
-    ControlRoute('POST', f'{_NODE}/api/stop', stop_api),
-    ControlRoute('POST', f'{_NODE}/api/start', start_api),
     ControlRoute('GET', f'{ONE}/switches', get_switches),
     ControlRoute('PUT', f'{ONE}/switches', set_switches),
     ControlRoute('GET', f'{ONE}/delays', get_delays),

@@ -22,10 +22,12 @@ import typing
 
 from tests.simulator import api
 from tests.simulator import cluster as clusters
+from tests.simulator import config
 from tests.simulator import counters
 from tests.simulator import endpoint
 from tests.simulator import errors
 from tests.simulator import faults
+from tests.simulator import membership
 from tests.simulator import model
 from tests.simulator import pki
 from tests.simulator import tenancy
@@ -56,51 +58,59 @@ class Deployment:
         self.faults = faults.FaultSet()
         self.counters = counters.Counters()
         self.journal = counters.Journal(cluster.options.journal)
+        self._loop = loop
         self._directory = directory
         self._files = [identity.path]
         # Held while endpoints open or close: control calls may overlap.
         self._lock = asyncio.Lock()
         self._up = True
+        self._closed = False
         self._dead_apis: set[int] = set()
-        self._apis = [
-            api.NodeApi(
-                cluster,
-                node.index,
-                self.faults,
-                self.counters,
-                self.journal,
-            )
-            for node in cluster.nodes
-        ]
-        self._endpoints = self._bind(loop)
+        # By the index of the node.
+        self._apis: dict[int, api.NodeApi] = {}
+        self._endpoints: dict[int, endpoint.Endpoint] = {}
+        self._bind()
         self._install(key)
 
-    def _bind(
-        self, loop: asyncio.AbstractEventLoop
-    ) -> list[endpoint.Endpoint]:
-        bound: list[endpoint.Endpoint] = []
+    def _bind(self) -> None:
         try:
             for node in self.cluster.nodes:
-                bound.append(self._bind_node(loop, node))
+                application = self._application(node.index)
+                point = self._endpoint(node.index, application, None)
+                self._attach(node, application, point)
         except errors.ControlError:
-            for point in bound:
+            for point in self._endpoints.values():
                 point.release()
             raise
-        return bound
 
-    def _bind_node(
-        self, loop: asyncio.AbstractEventLoop, node: model.Node
+    def _application(self, index: int) -> api.NodeApi:
+        return api.NodeApi(
+            self.cluster, index, self.faults, self.counters, self.journal
+        )
+
+    def _endpoint(
+        self, index: int, application: api.NodeApi, port: int | None
     ) -> endpoint.Endpoint:
         options = self.cluster.options
-        point = endpoint.Endpoint(
-            loop,
+        if port is None:
+            port = options.base_port and options.base_port + index
+        return endpoint.Endpoint(
+            self._loop,
             options.listen,
-            options.base_port and options.base_port + node.index,
-            self._apis[node.index],
+            port,
+            application,
             self.identity.context,
         )
+
+    def _attach(
+        self,
+        node: model.Node,
+        application: api.NodeApi,
+        point: endpoint.Endpoint,
+    ) -> None:
+        self._apis[node.index] = application
+        self._endpoints[node.index] = point
         node.api_endpoint = point.text
-        return point
 
     def _install(self, key: rsa.RSAPrivateKey) -> None:
         """Create projects, credentials and token files."""
@@ -147,6 +157,84 @@ class Deployment:
             self._dead_apis.add(node)
         await self.refresh()
 
+    async def add_node(self, options: config.NodeOptions) -> int:
+        """Add a node and let it listen; return its index.
+
+        Its data role starts unless the cluster is down.
+
+        :raises ControlError: 409, no such node can be added; 400, its
+            port cannot be bound.
+        """
+        async with self._lock:
+            self._check_open()
+            index = len(self.cluster.machines)
+            application = self._application(index)
+            point = self._endpoint(index, application, options.port)
+            try:
+                node = membership.join(self.cluster, options)
+            except errors.ControlError:
+                point.release()
+                raise
+            self._attach(node, application, point)
+            if self._up:
+                self.cluster.start_node(index)
+            await self._refresh()
+            return index
+
+    async def remove_node(self, index: int, *, force: bool) -> None:
+        """Remove a node and the faults that strike it alone.
+
+        :param force: move the replicas it holds to other nodes.
+        :raises ControlError: 404, there is no such node; 409, it must
+            stay.
+        """
+        async with self._lock:
+            self.node(str(index))
+            node = self.cluster.machines[index]
+            membership.leave(self.cluster, node, force=force)
+            self.faults.forget_node(index)
+            self._dead_apis.discard(index)
+            point = self._endpoints.pop(index)
+            await point.close()
+            self._drop_connections(index)
+            del self._apis[index]
+
+    async def readdress_node(
+        self, index: int, options: config.NodeOptions
+    ) -> None:
+        """Give a node the data address and the API port in `options`.
+
+        With another API port the connections to the former one end. An
+        address the node has already is left as it is.
+
+        :raises ControlError: 404, there is no such node; 409, another
+            node has the address; 400, the port cannot be bound, or
+            nothing is given.
+        """
+        if options.port is None and options.data_address is None:
+            raise errors.ControlError('option port or data_address is needed')
+        async with self._lock:
+            self.node(str(index))
+            node = self.cluster.machines[index]
+            address = options.data_address or node.data_address
+            if address != node.data_address:
+                membership.check_address(self.cluster, address)
+            if options.port not in (None, self._endpoints[index].port):
+                await self._change_port(node, options.port)
+            node.data_address = address
+            node.etag += 1
+            self.cluster.etag += 1
+
+    async def _change_port(self, node: model.Node, port: int | None) -> None:
+        application = self._apis[node.index]
+        former = self._endpoints[node.index]
+        self._attach(
+            node, application, self._endpoint(node.index, application, port)
+        )
+        await former.close()
+        self._drop_connections(node.index)
+        await self._refresh()
+
     async def add_fault(
         self, values: collections.abc.Mapping[str, typing.Any]
     ) -> faults.Fault:
@@ -172,7 +260,9 @@ class Deployment:
             await self._refresh()
 
     async def _refresh(self) -> None:
-        for index, point in enumerate(self._endpoints):
+        if self._closed:
+            return
+        for index, point in self._endpoints.items():
             refused = self.faults.of_node(index, faults.Kind.REFUSE)
             dead = index in self._dead_apis
             if self._up and not dead and refused is None:
@@ -192,15 +282,15 @@ class Deployment:
 
         :raises ControlError: 404, there is none of that id.
         """
-        holes = [
-            self.faults.of_node(node.index, faults.Kind.BLACKHOLE)
+        holes = {
+            node.index: self.faults.of_node(node.index, faults.Kind.BLACKHOLE)
             for node in self.cluster.nodes
-        ]
+        }
         if fault_id is None:
             self.faults.clear()
         else:
             self.faults.remove(fault_id)
-        for index, hole in enumerate(holes):
+        for index, hole in holes.items():
             still = self.faults.of_node(index, faults.Kind.BLACKHOLE)
             if hole is not None and still is None:
                 self._thaw(index, deliver=hole.params['deliver'])
@@ -222,12 +312,13 @@ class Deployment:
     @property
     def open_connections(self) -> int:
         """How many connections clients have to its nodes."""
-        return sum(len(item.connections) for item in self._apis)
+        return sum(len(item.connections) for item in self._apis.values())
 
     async def close(self) -> None:
         """End the cluster and remove its files and data."""
         async with self._lock:
-            for index, point in enumerate(self._endpoints):
+            self._closed = True
+            for index, point in self._endpoints.items():
                 await point.close()
                 self._drop_connections(index)
         self.cluster.close()
@@ -239,9 +330,16 @@ class Deployment:
 
         :raises ControlError: 404, there is no such node.
         """
-        if text.isdecimal() and int(text) < len(self.cluster.nodes):
+        self._check_open()
+        if text.isdecimal() and int(text) in self._endpoints:
             return int(text)
         raise errors.ControlError(f'no such node {text}', 404)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise errors.ControlError(
+                f'no such cluster {self.cluster.name!r}', 404
+            )
 
     def info(self) -> dict[str, typing.Any]:
         """Return what a client must know to use the cluster."""
@@ -250,7 +348,8 @@ class Deployment:
             'name': cluster.name,
             'uuid': cluster.uuid,
             'nqn': cluster.nqn,
-            'endpoints': [point.text for point in self._endpoints],
+            'node_indexes': [node.index for node in cluster.nodes],
+            'endpoints': [node.api_endpoint for node in cluster.nodes],
             'data_endpoints': [
                 clusters.endpoint(node.data_address, clusters.DATA_PORT)
                 for node in cluster.nodes

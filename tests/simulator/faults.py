@@ -282,6 +282,10 @@ class FaultSet:
             raise errors.ControlError(f'no such fault {fault_id}', 404)
         self.faults = left
 
+    def forget_node(self, node: int) -> None:
+        """Clear the faults that strike one node alone."""
+        self.faults = [item for item in self.faults if item.node != node]
+
     def clear(self) -> None:
         """Clear all faults."""
         self.faults = []

@@ -93,9 +93,13 @@ def plain_response(status: int) -> Response:
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Request:
-    """A request; header names are in lower case."""
+    """A request; header names are in lower case.
+
+    :param target: path and query as they were sent, escapes and all.
+    """
 
     method: str
+    target: str
     path: str
     query: dict[str, str]
     headers: dict[str, str]
@@ -231,6 +235,7 @@ class Connection(asyncio.Protocol):
         pairs = urllib.parse.parse_qsl(query, True) if query else []
         return Request(
             method=self._parser.get_method().decode(),
+            target=target,
             path=urllib.parse.unquote(path) if '%' in path else path,
             query=dict(pairs),
             headers={

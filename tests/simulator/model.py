@@ -55,6 +55,30 @@ class NodeState(enum.StrEnum):
     ACTIVE = 'Active'
     ACTIVATING = 'Activating'
     INACTIVE = 'Inactive'
+    # No member of the cluster any more.
+    UNATTACHED = 'Unattached'
+
+
+class UpgradeStatus(enum.StrEnum):
+    """States of the last upgrade of a cluster's software."""
+
+    UNKNOWN = 'Unknown'
+    NONE = 'None'
+    FAILED = 'UpgradeFailed'
+    UPGRADING = 'Upgrading'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The last upgrade. Times are seconds since the epoch, 0 for none."""
+
+    status: UpgradeStatus = UpgradeStatus.NONE
+    target: str = ''
+    error: str = ''
+    step: int = 0
+    total: int = 0
+    started: float = 0.0
+    ended: float = 0.0
 
 
 @dataclasses.dataclass(slots=True, eq=False)

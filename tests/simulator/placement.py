@@ -53,7 +53,7 @@ def choose(
             for node in cluster.nodes
             if node.active
             and not usage.full(node.index)
-            and _allowed(node, restrictions)
+            and allowed(node, restrictions)
         ),
         key=lambda node: usage.provisioned[node.index],
     )
@@ -65,10 +65,11 @@ def choose(
     return tuple(chosen.values())[:replicas]
 
 
-def _allowed(
+def allowed(
     node: model.Node,
     restrictions: collections.abc.Sequence[dict[str, typing.Any]],
 ) -> bool:
+    """Whether the restrictions of a volume let it live on `node`."""
     return all(
         any(
             pair['value'] == node.failure_domain
@@ -90,14 +91,14 @@ def fits(cluster: clusters.Cluster, size: int, replicas: int) -> bool:
 
 def ready(cluster: clusters.Cluster, nodes: Nodes) -> bool:
     """Whether all of `nodes` are active."""
-    return all(cluster.nodes[index].active for index in nodes)
+    return all(cluster.machines[index].active for index in nodes)
 
 
 def primary(cluster: clusters.Cluster, nodes: Nodes) -> model.Node | None:
     """Return the node that serves I/O: the first one that is active."""
     for index in nodes:
-        if cluster.nodes[index].active:
-            return cluster.nodes[index]
+        if cluster.machines[index].active:
+            return cluster.machines[index]
     return None
 
 
@@ -108,7 +109,7 @@ def protection(cluster: clusters.Cluster, nodes: Nodes) -> model.Protection:
     replicas one loss readable, and one replica none. A full node makes
     its volumes read-only.
     """
-    there = [index for index in nodes if cluster.nodes[index].active]
+    there = [index for index in nodes if cluster.machines[index].active]
     if not there:
         return model.Protection.NOT_AVAILABLE
     lost = len(nodes) - len(there)

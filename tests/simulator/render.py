@@ -81,7 +81,7 @@ def _common(cluster: clusters.Cluster, item: model.Resource) -> Json:
     return {
         'state': item.state.value,
         'replicaCount': item.replicas,
-        'nodeList': [cluster.nodes[index].uuid for index in nodes],
+        'nodeList': [cluster.machines[index].uuid for index in nodes],
         'primaryNodeUUID': primary.uuid if primary else '',
         'UUID': item.uuid,
         'name': item.name,

@@ -49,10 +49,33 @@ def _shared(cluster: clusters.Cluster) -> render.Json:
         'apiEndpoints': [node.api_endpoint for node in cluster.nodes],
         'discoveryEndpoints': _endpoints(cluster, clusters.DISCOVERY_PORT),
         'clusterName': cluster.name,
-        'lastUpgrade': {'Status': 'None'},
+        'lastUpgrade': _upgrade(cluster),
         'encryptionStatus': {'encryptionState': 'Disabled'},
         'inBandAuthMode': 'Disabled',
     }
+
+
+def _upgrade(cluster: clusters.Cluster) -> render.Json:
+    last = cluster.upgrade
+    unknown = last.status is model.UpgradeStatus.UNKNOWN
+    shown = not unknown or cluster.switches.emit_defaults
+    return render.prune(
+        cluster,
+        {
+            # The zero of its enumeration.
+            'Status': last.status.value if shown else '',
+            'StartTime': _moment(last.started),
+            'EndTime': _moment(last.ended),
+            'TargetVersion': last.target,
+            'ErrorMessage': last.error,
+            'ProgressStep': last.step,
+            'ProgressTotal': last.total,
+        },
+    )
+
+
+def _moment(seconds: float) -> str:
+    return render.timestamp(seconds) if seconds else ''
 
 
 def _endpoints(cluster: clusters.Cluster, port: int) -> list[str]:
@@ -167,6 +190,7 @@ def server(cluster: clusters.Cluster, item: model.Node) -> render.Json:
         'ETag': str(item.etag),
         'LightOSVersion': cluster.switches.version,
         'ApiEndpoints': [item.api_endpoint],
+        'LastUpgrade': _upgrade(cluster),
         'IsWitness': False,
         'health': 'OK' if item.active else 'Warning',
     }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import collections.abc
 import itertools
+import socket
 import time
 import typing
 
@@ -175,3 +176,78 @@ class SwitchTestCase(SimulatorTestCase):
     def later(self, **delays: float) -> None:
         """Set delays."""
         self.cluster.set_delays(**delays)
+
+
+class MembershipTestCase(SimulatorTestCase):
+    """Changes the nodes of a cluster and asks it what it has become."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.cluster = self.make_cluster()
+
+    def get(self, name: str, status: int = 200) -> typing.Any:
+        return self.call(self.cluster, 'GET', f'/api/v2/{name}', status=status)
+
+    def nodes(self) -> list[dict[str, typing.Any]]:
+        found: list[dict[str, typing.Any]] = self.get('nodes')['nodes']
+        return found
+
+    def uuids(self) -> list[str]:
+        return [node['UUID'] for node in self.nodes()]
+
+    def refused(
+        self,
+        status: int,
+        text: str,
+        call: typing.Callable[..., object],
+        *arguments: object,
+        **options: object,
+    ) -> None:
+        """Check that a call is refused and changes nothing."""
+        before = self.cluster.state(), self.get('clusterinfo')
+        error = self.assertRaises(
+            control.SimulatorError, call, *arguments, **options
+        )
+        self.assertEqual(status, error.status, str(error))
+        self.assertIn(text, str(error))
+        after = self.cluster.state(), self.get('clusterinfo')
+        self.assertEqual(before, after)
+
+    def assert_told(self) -> None:
+        """Check that all routes tell the addresses the client knows."""
+        api = list(self.cluster.api_endpoints)
+        data = list(self.cluster.data_endpoints)
+        discovery = [text.replace(':4420', ':8009') for text in data]
+        info, cluster = self.get('clusterinfo'), self.get('cluster')
+        self.assertEqual(data, info['nvmeEndpoints'])
+        for answer in (info, cluster):
+            self.assertEqual(api, answer['apiEndpoints'])
+            self.assertEqual(discovery, answer['discoveryEndpoints'])
+        self.assertEqual(data, [node['nvmeEndpoint'] for node in self.nodes()])
+        servers = self.get('servers')['servers']
+        self.assertEqual(
+            [[node] for node in self.uuids()],
+            [server['NodesUUIDs'] for server in servers],
+        )
+        self.assertEqual(
+            [[text] for text in api],
+            [server['ApiEndpoints'] for server in servers],
+        )
+        for index in self.cluster.node_indexes:
+            self.call(self.cluster, 'GET', '/api/v2/version', node=index)
+
+    def etag(self) -> str:
+        return str(self.get('clusterinfo').get('ETag'))
+
+    def port(self, *, busy: bool) -> int:
+        """Return a port nobody else takes before the test ends.
+
+        :param busy: whether it is in use, or left for the simulator.
+        """
+        kept = self.enterContext(socket.socket())
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(('127.0.0.1', 0))
+        if busy:
+            kept.listen()
+        port: int = kept.getsockname()[1]
+        return port

@@ -284,3 +284,13 @@ class HttpTestCase(base.SimulatorTestCase):
             ),
         )
         self.assertEqual([], self.cluster.journal())
+
+    def test_journal_keeps_paths_as_they_were_sent(self) -> None:
+        cluster = self.make_cluster(1, journal=1)
+        for path in (
+            f'{base.PROJECT}/volumes?name=a%26b%3Dc%23d&limit=5&UUID=',
+            f'{base.PROJECT}/volumes/%61%2Fb',
+            f'{base.PROJECT}/volumes?',
+        ):
+            cluster.request('GET', path)
+            self.assertEqual(path, cluster.journal()[0]['path'])
