@@ -144,9 +144,12 @@ class Cluster:
         self.wanted.set()
 
     @contextlib.contextmanager
-    def api(self) -> Iterator[lb_client.LightbitsClient]:
+    def api(self, deadline: Deadline | None = None
+            ) -> Iterator[lb_client.LightbitsClient]:
         """The client, guarded: refused at once while the cluster is down.
 
+        :param deadline: of the operation. A cluster that is not reached when
+            that is over is not held to be down, but looked at again.
         :raises Unreachable: the breaker is open or the cluster may not be
             used; nothing was sent.
         """
@@ -158,7 +161,11 @@ class Cluster:
             self.wanted.set()
             raise
         except lb_errors.LightbitsError as exc:
-            self._failed(exc)
+            if (isinstance(exc, lb_errors.Unreachable)
+                    and deadline is not None and deadline.expired()):
+                self.doubt()
+            else:
+                self._failed(exc)
             raise
         except DeadlineExceeded:
             raise

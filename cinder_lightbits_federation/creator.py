@@ -36,7 +36,6 @@ from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.remover import remove_volume
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
-from cinder_lightbits_federation.timing import Pace
 from cinder_lightbits_federation.timing import wait_until
 
 LOG = logging.getLogger(__name__)
@@ -98,18 +97,17 @@ class Creator:
                          None, recipe.attempt)
         request.recorder.record(ahead)
         try:
-            with cluster.api() as client:
+            with cluster.api(deadline) as client:
                 volume = self._post(client, recipe, deadline,
                                     cluster.settings.client.api_timeout)
-                volume = self._wait(client, recipe, volume, deadline,
-                                    cluster.volume_pace)
+                volume = self._wait(cluster, recipe, volume, deadline)
         except (lb_errors.Rejected, lb_errors.NotSent) as exc:
             raise Refused(str(exc)) from exc
         location = ahead.completed(volume.uuid)
         try:
             request.recorder.record(location)
         except errors.RecordLost:
-            self._discard(cluster.client, recipe, volume, deadline)
+            self._discard(cluster, recipe, volume, deadline)
             raise
         return location, volume
 
@@ -124,7 +122,7 @@ class Creator:
         :raises OutcomeUnknown: the cluster cannot be asked.
         """
         try:
-            with cluster.api() as client:
+            with cluster.api(deadline) as client:
                 volume = client.find_volume(location.project,
                                             request.ref.name,
                                             deadline=deadline)
@@ -271,17 +269,16 @@ class Creator:
                 raise
             return None
 
-    def _wait(self, client: lb_client.LightbitsClient, recipe: Recipe,
-              volume: model.Volume, deadline: Deadline, pace: Pace
-              ) -> model.Volume:
+    def _wait(self, cluster: Cluster, recipe: Recipe, volume: model.Volume,
+              deadline: Deadline) -> model.Volume:
         """Wait until the volume is usable; clear up one that failed."""
         seen = volume
 
         def ended() -> bool | None:
             nonlocal seen
             try:
-                seen = client.get_volume(recipe.project, volume.uuid,
-                                         deadline=deadline)
+                seen = cluster.client.get_volume(
+                    recipe.project, volume.uuid, deadline=deadline)
             except lb_errors.NotFound:
                 return None  # Another API server may be behind.
             return _ended(seen) or None
@@ -290,19 +287,21 @@ class Creator:
             if not _ended(seen):
                 wait_until(ended, deadline.before_last_look(),
                            f'volume {volume.name} to become Available',
-                           lambda: seen.state.value, pace)
+                           lambda: seen.state.value, cluster.volume_pace)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             raise errors.OutcomeUnknown(
                 f'volume {volume.name} ({volume.uuid}) was accepted but did '
                 f'not become usable: {exc}') from exc
         if not seen.state.settled:
-            self._discard(client, recipe, seen, deadline)
+            self._discard(cluster, recipe, seen, deadline)
             raise Refused(f'creation ended in state {seen.state.value}')
         return seen
 
-    def _discard(self, client: lb_client.LightbitsClient, recipe: Recipe,
+    def _discard(self, cluster: Cluster, recipe: Recipe,
                  volume: model.Volume, deadline: Deadline) -> None:
         """Remove what this attempt has made, if the cluster lets us.
+
+        Takes no longer than a call may: the time belongs to the create.
 
         :raises RecordLost: another attempt has taken it over; it was left.
         """
@@ -313,7 +312,9 @@ class Creator:
                     f'another attempt took over volume {now.name}')
 
         try:
-            remove_volume(client, recipe.project, volume, mine, deadline)
+            remove_volume(
+                cluster.client, recipe.project, volume, mine,
+                deadline.capped(cluster.settings.client.api_timeout))
         except (lb_errors.LightbitsError, errors.OperationFailed,
                 DeadlineExceeded) as exc:
             # It holds no data; the audit names it.

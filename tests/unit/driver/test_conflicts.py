@@ -228,6 +228,32 @@ class RefusalTestCase(base.FederationTestCase):
 
         self.assertIn('could not be removed', log.output)
 
+    def fail_and_keep(self, name: str) -> None:
+        """Let creations fail, and what is left be busy for ever."""
+        self.arrays[name].fault('fail_create')
+        self.arrays[name].fault('status', route='volumes.delete', status=409)
+
+    def test_a_failed_volume_that_is_busy_for_long(self) -> None:
+        for name in self.BAD:
+            self.fail_and_keep(name)
+        self.hurry(self.driver, 20)
+        begin = time.monotonic()
+
+        self.assert_moved_on(left=1)
+
+        self.assertLess(time.monotonic() - begin, 10)
+
+    def test_time_that_ends_with_tidying_up(self) -> None:
+        for name in self.arrays:
+            self.fail_and_keep(name)
+        self.hurry(self.driver, 1)
+        log = self.logged()
+
+        self.assertRaises(lb_exception.LightbitsBackendError,
+                          self.driver.create_volume, self.volume())
+
+        self.assertNotIn('disconnected', log.output)
+
     def test_no_right_to_create(self) -> None:
         for name in self.BAD:
             self.arrays[name].fault('status', route='volumes.create',
