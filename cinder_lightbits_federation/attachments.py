@@ -110,5 +110,5 @@ class Attachments:
         if cluster.vitals is not None:
             return cluster.vitals.info
         project = cluster.settings.project(self._registry.settings.project)
-        with cluster.api() as client:
+        with cluster.api(deadline) as client:
             return client.cluster_info(project, deadline=deadline)

@@ -202,7 +202,7 @@ class Cluster:
         vitals = self._vitals
         if vitals is None or not vitals.cluster_rights:
             return False
-        with self.api() as client:
+        with self.api(deadline) as client:
             known = client.projects(self._project, deadline=deadline)
         return project not in {item.name for item in known}
 

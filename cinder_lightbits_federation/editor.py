@@ -68,7 +68,7 @@ class Editor:
             cluster, project = found.cluster, found.project
             uuid = found.thing.uuid
         try:
-            with cluster.api() as client:
+            with cluster.api(deadline) as client:
                 return cluster, client.update_volume(
                     project, uuid, lambda now: hook(cluster, now),
                     deadline=deadline)

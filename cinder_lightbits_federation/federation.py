@@ -167,7 +167,7 @@ class Federation:
                     raise errors.RecordLost(
                         f'another attempt took over volume {now.name}')
 
-            with found.cluster.api() as client:
+            with found.cluster.api(deadline) as client:
                 remove_volume(client, found.project, found.thing, check,
                               deadline)
 

@@ -137,7 +137,7 @@ class Finder:
         :raises ClusterUnavailable: not every cluster answered.
         """
         def ask(cluster: Cluster, project: str) -> model.Volume | None:
-            with cluster.api() as client:
+            with cluster.api(deadline) as client:
                 return client.find_volume(project, ref.name,
                                           deadline=deadline)
 
@@ -153,7 +153,7 @@ class Finder:
         :raises ClusterUnavailable: not every cluster answered.
         """
         def ask(cluster: Cluster, project: str) -> model.Snapshot | None:
-            with cluster.api() as client:
+            with cluster.api(deadline) as client:
                 return client.find_snapshot(project, ref.name,
                                             deadline=deadline)
 
@@ -169,7 +169,7 @@ class Finder:
     def _recorded_volume(self, ref: VolumeRef, location: Location,
                          deadline: Deadline) -> Found[model.Volume]:
         cluster = self.place(location)
-        with cluster.api() as client:
+        with cluster.api(deadline) as client:
             volume = self._read(
                 lambda uuid: client.get_volume(location.project, uuid,
                                                deadline=deadline),
@@ -190,7 +190,7 @@ class Finder:
     def _recorded_snapshot(self, ref: SnapshotRef, location: Location,
                            deadline: Deadline) -> Found[model.Snapshot]:
         cluster = self.place(location)
-        with cluster.api() as client:
+        with cluster.api(deadline) as client:
             snapshot = self._read(
                 lambda uuid: client.get_snapshot(location.project, uuid,
                                                  deadline=deadline),

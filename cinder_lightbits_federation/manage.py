@@ -115,7 +115,7 @@ class Manage:
         :raises ClusterUnavailable: a cluster that may have it is silent.
         """
         def ask(cluster: Cluster, project: str) -> model.Volume | None:
-            with cluster.api() as client:
+            with cluster.api(deadline) as client:
                 if existing.uuid is None:
                     return client.find_volume(project, existing.name or '',
                                               deadline=deadline)
@@ -128,7 +128,7 @@ class Manage:
                       ) -> Found[model.Snapshot]:
         """Find the snapshot an operator means; raises as `find_volume`."""
         def ask(cluster: Cluster, project: str) -> model.Snapshot | None:
-            with cluster.api() as client:
+            with cluster.api(deadline) as client:
                 if existing.uuid is None:
                     return client.find_snapshot(project, existing.name or '',
                                                 deadline=deadline)
@@ -158,7 +158,7 @@ class Manage:
         recorder.record(location)
         labels = ownership.labels_for(self._owner, target.name_id, attempt)
         hook = _Takeover(target.name, labels, size)
-        with found.cluster.api() as client:
+        with found.cluster.api(deadline) as client:
             client.update_volume(found.project, found.thing.uuid, hook,
                                  deadline=deadline)
         return location
@@ -231,7 +231,7 @@ class Manage:
                 ) -> list[Found[model.Volume]]:
         """All volumes of a project on all clusters that answer."""
         def pages(cluster: Cluster, local: str) -> list[model.Volume]:
-            with cluster.api() as client:
+            with cluster.api(deadline) as client:
                 return list(client.list_volumes(local, deadline=deadline))
 
         return list(self._list(project, pages, deadline))
@@ -240,7 +240,7 @@ class Manage:
                   ) -> list[Found[model.Snapshot]]:
         """All snapshots of a project on all clusters that answer."""
         def pages(cluster: Cluster, local: str) -> list[model.Snapshot]:
-            with cluster.api() as client:
+            with cluster.api(deadline) as client:
                 return list(client.list_snapshots(local, deadline=deadline))
 
         return list(self._list(project, pages, deadline))

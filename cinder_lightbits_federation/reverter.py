@@ -56,7 +56,7 @@ class Reverter:
             raise errors.OperationFailed(
                 f'snapshot {target.thing.name} is not of volume '
                 f'{found.thing.name}')
-        with found.cluster.api() as client:
+        with found.cluster.api(deadline) as client:
             self._roll_back(client, ref, found, target.thing, deadline)
 
         def grow(_cluster: Cluster, now: model.Volume

@@ -93,7 +93,7 @@ class Snapshots:
         except errors.ObjectMissing as exc:
             LOG.warning('Nothing to delete: %s', exc)
             return
-        with found.cluster.api() as client:
+        with found.cluster.api(deadline) as client:
             remove_snapshot(
                 client, found.project, found.thing,
                 lambda now: check_snapshot(ref, self._owner, now), deadline)
@@ -125,7 +125,7 @@ class Snapshots:
               ) -> model.Snapshot:
         name = locks.snapshots_of(ref.name_id)
         with locks.hold(self._get_lock, name, deadline), \
-                source.cluster.api() as client:
+                source.cluster.api(deadline) as client:
             taken = self._post(client, source.project, wanted, attempt,
                                deadline)
             return self._wait(client, source.project, taken, deadline,
@@ -228,7 +228,7 @@ class Snapshots:
     def _drop(self, source: Found[model.Volume], taken: model.Snapshot,
               deadline: Deadline) -> None:
         try:
-            with source.cluster.api() as client:
+            with source.cluster.api(deadline) as client:
                 self._remove(client, source.project, taken, deadline)
         except lb_errors.LightbitsError as exc:
             LOG.warning('Intermediate snapshot %s stays until its retention '

@@ -289,3 +289,25 @@ class UnknownOutcomeTestCase(base.FederationTestCase):
         self.assertIn('409', str(error))
         self.assertNotIn('disconnected', log.output)
         self.on(volume)
+
+    def test_slow_answers_do_not_bring_a_cluster_down(self) -> None:
+        volume = self.made(self.driver)
+        snapshot = self.snapshot(volume)
+        self.saved(snapshot, self.driver.create_snapshot(snapshot))
+        cluster = self.arrays[self.on(volume)[0]]
+        for route in ('volumes.get', 'snapshots.get'):
+            cluster.fault('slow', route=route, seconds=3)
+        self.hurry(self.driver, 0.3)
+        log = self.logged()
+
+        for call, arguments in (
+                (self.driver.extend_volume, (volume, 2)),
+                (self.driver.delete_volume, (volume,)),
+                (self.driver.create_snapshot, (self.snapshot(volume),)),
+                (self.driver.delete_snapshot, (snapshot,)),
+                (self.driver.initialize_connection, (volume,
+                                                     base.connector(1)))):
+            self.assertRaises(lb_exception.LightbitsBackendError, call,
+                              *arguments)
+
+        self.assertNotIn('disconnected', log.output)
