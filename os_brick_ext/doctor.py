@@ -29,6 +29,7 @@ import shutil
 
 from os_brick_ext import client
 from os_brick_ext import conn_props
+from os_brick_ext import fabrics
 from os_brick_ext import host
 from os_brick_ext import options
 from os_brick_ext import probe
@@ -231,7 +232,8 @@ def _endpoints(patient: Patient) -> Iterator[Finding]:
 
 def _connections(patient: Patient) -> Iterator[Finding]:
     for controller in patient.kernel.controllers():
-        if controller.transport != conn_props.TCP:
+        if (controller.transport != conn_props.TCP
+                or controller.subsystem_nqn == fabrics.DISCOVERY_NQN):
             continue
         text = (f'{controller.name} to {controller.endpoint}: '
                 f'{controller.state}, {controller.queues} queues')

@@ -25,6 +25,9 @@ from typing import Any
 
 from os_brick_ext import conn_props
 
+# What every discovery service is called.
+DISCOVERY_NQN = 'nqn.2014-08.org.nvmexpress.discovery'
+
 # From linux/nvme_ioctl.h: _IO('N', 0x40) and _IOWR('N', 0x41, 72 bytes).
 IOCTL_ID = 0x4E40
 IOCTL_ADMIN_COMMAND = 0xC0484E41

@@ -163,9 +163,15 @@ class Native:
             name = self._root.connect_controller(
                 address, port, subsystem_nqn, identity.nqn, identity.host_id)
         except (OSError, ValueError) as exc:
-            # Somebody else was faster, maybe an administrator.
-            if getattr(exc, 'errno', None) != errno.EALREADY:
+            problem = getattr(exc, 'errno', None)
+            if problem == errno.EIO:
+                # What the kernel makes of any refusal of the other side.
+                problems[endpoint] = (
+                    f'{exc}; does the cluster grant access to '
+                    f'{identity.nqn}?')
+            elif problem != errno.EALREADY:
                 problems[endpoint] = str(exc)
+            # Else somebody was faster, maybe an administrator.
             return
         LOG.info('cluster=%s connected %s as %s',
                  subsystem_nqn, endpoint, name)

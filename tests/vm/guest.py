@@ -24,10 +24,13 @@ import sys
 import unittest
 
 import os_brick
+from os_brick.privileged import rootwrap
 # As every service does: it declares what os-brick's set-up reads.
 from oslo_concurrency import lockutils as _lockutils  # noqa: F401
 from oslo_config import cfg
 from oslo_log import log as oslo_log
+
+from os_brick_ext import privileged
 
 HOST_ID = '5b7a1d2c-93c4-4d0e-8f10-6a2b3c4d5e6f'
 HOST_NQN = f'nqn.2014-08.org.nvmexpress:uuid:{HOST_ID}'
@@ -70,12 +73,20 @@ def become_host() -> None:
     CONFIGURATION.write_text(_TEXT)
 
 
-def configure() -> None:
-    """Read the configuration as a service would."""
-    oslo_log.register_options(cfg.CONF)
+def read_configuration() -> None:
+    """Have the options as a service would."""
     cfg.CONF(['--config-file', str(CONFIGURATION)], project='guest')
+
+
+def configure() -> None:
+    """Do what a service does when it starts."""
+    oslo_log.register_options(cfg.CONF)
+    read_configuration()
     logging.basicConfig(filename=LOG, level=logging.DEBUG)
     os_brick.setup(cfg.CONF)
+    # The privileged daemons take long to start here; no test is about that.
+    privileged.remove_drop_in(HOST_ID)
+    rootwrap.execute_root('true')
 
 
 def main(names: list[str]) -> int:

@@ -25,6 +25,7 @@ from unittest import mock
 from os_brick_ext import errors
 from os_brick_ext import timing
 from tests.vm import base
+from tests.vm import guest
 from tests.vm import target
 
 MIB = base.MIB
@@ -151,8 +152,10 @@ class NativeTest(base.KernelTestCase):
                    / 'allowed_hosts')
         for link in allowed.iterdir():
             link.unlink()
-        with self.assertRaises(errors.NotVisible):
+        with self.assertRaises(errors.NotVisible) as caught:
             self.connector().connect_volume(data)
+        self.assertIn(f'grant access to {guest.HOST_NQN}',
+                      str(caught.exception))
         self.assertEqual([], self.states(cluster))
 
     def test_a_node_that_is_down_is_passed_over_and_added_later(

@@ -145,6 +145,15 @@ class ExaminationTest(base.BrickTestCase):
         (self.kernel.sys / 'class/nvme/nvme1/queue_count').write_text('1\n')
         self.assertEqual([WARNING, WARNING], self.states('connection'))
 
+    def test_discovery_needs_no_queue_for_io(self) -> None:
+        self.kernel.client_connects(self.cluster(1))
+        folder = self.kernel.sys / 'class/nvme/nvme0'
+        (folder / 'queue_count').write_text('1\n')
+        self.assertEqual([WARNING, OK], self.states('connection'))
+        (folder / 'subsysnqn').write_text(
+            'nqn.2014-08.org.nvmexpress.discovery\n')
+        self.assertEqual([OK], self.states('connection'))
+
     def test_local_drives_are_none_of_its_business(self) -> None:
         self.kernel.client_connects(self.cluster(1))
         for name in ('nvme0', 'nvme1'):

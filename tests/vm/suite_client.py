@@ -1,0 +1,155 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Connections through a discovery client, on the real kernel."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from os_brick_ext import conn_props
+from os_brick_ext import errors
+from os_brick_ext import options
+from os_brick_ext import probe
+from tests.vm import base
+from tests.vm import discovery_client
+from tests.vm import discovery_service
+from tests.vm import guest
+from tests.vm import target
+
+MIB = base.MIB
+
+
+class DiscoveryTestCase(base.KernelTestCase):
+    """Clusters with a discovery service on each node."""
+
+    def discovered(self, ipv6: bool = False) -> target.Cluster:
+        """Have a cluster that tells where its nodes are."""
+        cluster = self.cluster(ipv6)
+        for address in cluster.addresses:
+            service = discovery_service.DiscoveryService(
+                address, cluster.nqn,
+                [(node, target.PORT) for node in cluster.addresses])
+            self.addCleanup(service.close)
+        return cluster
+
+    def stock(self, cluster: target.Cluster,
+              volume: target.Volume) -> dict[str, object]:
+        """:returns: properties as the in-tree driver gives them."""
+        data = self.properties(cluster, volume)
+        del data[conn_props.EXTRA_KEY]
+        return data
+
+
+class NativeDiscoveryTest(DiscoveryTestCase):
+    """Native connections where only discovery services are known."""
+
+    def test_nodes_are_asked_for(self) -> None:
+        for ipv6 in (False, True):
+            cluster = self.discovered(ipv6)
+            data = self.stock(cluster, cluster.add(node=2))
+            self.check_io(self.connector().connect_volume(data)['path'])
+            self.assertEqual(['live'] * 3, self.states(cluster))
+            self.connector().disconnect_volume(data, None)
+            self.assertEqual([], self.states(cluster))
+
+
+class ClientTest(DiscoveryTestCase):
+
+    mode = options.DISCOVERY_CLIENT
+
+    def setUp(self) -> None:
+        super().setUp()
+        for path in guest.DROP_INS.iterdir():
+            path.unlink()
+
+    def start_client(self) -> None:
+        process = subprocess.Popen(
+            [sys.executable, discovery_client.__file__,
+             str(guest.DROP_INS)], cwd=os.getcwd(),
+            env=os.environ | {'PYTHONPATH': os.getcwd()})
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.eventually(lambda: probe.http_ok(
+            '127.0.0.1', discovery_client.METRICS_PORT, '/metrics', 5.0))
+
+    def drop_ins(self) -> list[str]:
+        return sorted(os.listdir(guest.DROP_INS))
+
+    def test_life_of_a_volume(self) -> None:
+        self.start_client()
+        cluster = self.discovered()
+        volume = cluster.add(node=1)
+        data = self.stock(cluster, volume)
+        path = self.connector().connect_volume(data)['path']
+        self.check_io(path)
+        # The client connects one after the other.
+        self.eventually(lambda: self.states(cluster) == ['live'] * 3)
+        self.assertEqual([f'{volume.uuid}.conf'], self.drop_ins())
+        volume.resize(20 * MIB)
+        self.assertEqual(20 * MIB, self.connector().extend_volume(data))
+        self.connector().disconnect_volume(data, None)
+        self.assertEqual([], self.drop_ins())
+        self.assertEqual(['live'] * 3, self.states(cluster))
+        volume.hide()
+        self.eventually(lambda: not os.path.exists(path))
+
+    def test_several_clusters_side_by_side(self) -> None:
+        self.start_client()
+        clusters = [self.discovered(), self.discovered(ipv6=True)]
+        for cluster in clusters:
+            data = self.stock(cluster, cluster.add())
+            self.check_io(self.connector().connect_volume(data)['path'])
+        self.assertEqual(2, len(self.drop_ins()))
+
+    def test_a_second_volume_of_a_cluster(self) -> None:
+        self.start_client()
+        cluster = self.discovered()
+        volumes = [cluster.add(node=0), cluster.add(node=0)]
+        paths = {self.connector().connect_volume(
+            self.stock(cluster, volume))['path'] for volume in volumes}
+        self.assertEqual(2, len(paths))
+
+    def test_changed_nodes_are_noticed(self) -> None:
+        """The first node list leads nowhere."""
+        self.start_client()
+        cluster = self.discovered()
+        volume = cluster.add()
+        data = self.stock(cluster, volume)
+        wrong = data | {'lightos_nodes': {'127.0.99.1': {
+            'transport_type': 'tcp', 'target_portal': '127.0.99.1',
+            'target_port': 8009}}}
+        file = guest.DROP_INS / f'{volume.uuid}.conf'
+        with self.assertRaises(errors.NotVisible) as caught:
+            self.connector(
+                early_failure_timeout=4.0).connect_volume(wrong)
+        self.assertIn('127.0.99.1:8009', str(caught.exception))
+        self.assertFalse(file.exists())
+        file.write_text('# volume\n-t tcp -a 127.0.99.1 -s 8009 '
+                        f'-q {guest.HOST_NQN} -n {cluster.nqn}\n')
+        self.connector().connect_volume(data)
+        self.assertNotIn('127.0.99.1', file.read_text())
+
+    def test_a_dead_client(self) -> None:
+        cluster = self.discovered()
+        data = self.stock(cluster, cluster.add())
+        connector = self.connector(early_failure_timeout=2.0)
+        self.assertEqual('', connector.describe_host()['found_dsc'])
+        started = time.monotonic()
+        with self.assertRaises(errors.NotVisible) as caught:
+            connector.connect_volume(data)
+        self.assertLess(time.monotonic() - started, 30.0)
+        self.assertIn('does not answer', str(caught.exception))
+        self.assertEqual([], self.drop_ins())
