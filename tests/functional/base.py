@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import pathlib
 from typing import Any
 import uuid
@@ -27,7 +26,7 @@ from tests.embedded import arrays
 from tests.embedded import cloud
 from tests.embedded import federation
 from tests.embedded import invariants
-from tests.embedded import waiting
+from tests.functional import work
 from tests.simulator import control
 
 CONNECTOR: dict[str, Any] = {
@@ -45,7 +44,7 @@ SECOND_CONNECTOR: dict[str, Any] = CONNECTOR | {
 _LOG_TAIL = 500_000
 
 
-class FunctionalTest(base.BaseTestCase):
+class FunctionalTest(work.Work, base.BaseTestCase):
     """One service of its own over clusters of its own.
 
     The simulator's process is shared by the tests of a worker; the clusters
@@ -101,58 +100,6 @@ class FunctionalTest(base.BaseTestCase):
         self.addOnException(self._keep_log)
         self._cloud.start()
         return self._cloud.sdk()
-
-    def wait(self, look: Callable[[], Any], what: str,
-             timeout: float = 30.0) -> Any:
-        """See `waiting.wait_for`."""
-        return waiting.wait_for(look, what, timeout)
-
-    def settled(self, sdk: Any, volume: Any, *wanted: str) -> Any:
-        """Wait until a volume has one of the wanted states; return it.
-
-        :param wanted: ``available`` when none is given.
-        """
-        states = wanted or ('available',)
-        ends = {*states, 'error', 'error_deleting'}
-
-        def look() -> Any:
-            now = sdk.get_volume(volume.id)
-            return now if now.status in ends else None
-
-        found = self.wait(look, f'volume {volume.id} to be {states}', 60)
-        self.assertIn(found.status, states)
-        return found
-
-    def create(self, sdk: Any, **attributes: Any) -> Any:
-        """Create a volume of 1 GiB, or as told, and wait for it."""
-        made = sdk.create_volume(**{'size': 1, **attributes})
-        return self.settled(sdk, made)
-
-    def delete(self, sdk: Any, *volumes: Any) -> None:
-        """Delete volumes and wait until they are gone."""
-        for volume in volumes:
-            sdk.delete_volume(volume.id)
-        wanted = {volume.id for volume in volumes}
-
-        def look() -> bool:
-            left = [item for item in sdk.volumes() if item.id in wanted]
-            self.assertNotIn('error_deleting',
-                             [item.status for item in left])
-            return not left
-
-        self.wait(look, f'{len(wanted)} volumes to be gone')
-
-    def snapshot(self, sdk: Any, volume: Any) -> Any:
-        """Take a snapshot and wait for it."""
-        made = sdk.create_snapshot(volume_id=volume.id)
-
-        def look() -> Any:
-            now = sdk.get_snapshot(made.id)
-            return now if now.status != 'creating' else None
-
-        found = self.wait(look, f'snapshot {made.id}')
-        self.assertEqual('available', found.status)
-        return found
 
     def on_array(self, volume: Any) -> tuple[str, dict[str, Any]]:
         """Return the cluster's name and the object of a volume, by name."""

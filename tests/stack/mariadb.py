@@ -38,6 +38,8 @@ class MariaDb:
     def __init__(self, folder: pathlib.Path, guard: daemons.Guard) -> None:
         self._folder = folder
         self._socket = folder / 'socket'
+        # A server that starts removes what others have in the same place.
+        self._scratch = folder / 'tmp'
         self.daemon = daemons.Daemon(daemons.Program(
             'mariadb', self._command(), folder / 'mariadb.log',
             self._answers), guard)
@@ -51,6 +53,7 @@ class MariaDb:
     def prepare(self) -> None:
         """Make the data folder, which takes some seconds."""
         self._folder.mkdir(mode=0o700)
+        self._scratch.mkdir()
         (self._folder / 'init.sql').write_text(
             f'CREATE DATABASE IF NOT EXISTS {DATABASE} '
             f'CHARACTER SET utf8mb4;\n')
@@ -58,7 +61,8 @@ class MariaDb:
             [programs.find('mariadb-install-db'), '--no-defaults',
              f'--datadir={self._folder / "data"}', '--skip-test-db',
              '--auth-root-authentication-method=normal',
-             *_as_root()], self._folder / 'install.log')
+             f'--tmpdir={self._scratch}', *_as_root()],
+            self._folder / 'install.log')
 
     def records(self) -> records.CinderRecords:
         """Read volumes, snapshots and attachments, all of one moment."""
@@ -86,6 +90,7 @@ class MariaDb:
         return [programs.find('mariadbd'), '--no-defaults',
                 f'--datadir={self._folder / "data"}',
                 f'--socket={self._socket}', '--skip-networking',
+                f'--tmpdir={self._scratch}',
                 f'--pid-file={self._folder / "pid"}',
                 f'--init-file={self._folder / "init.sql"}',
                 '--max-connections=500', '--skip-name-resolve',

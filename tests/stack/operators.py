@@ -1,0 +1,137 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What an operator does after services have crashed.
+
+Only with what Cinder gives: ``openstack block storage cleanup``, setting the
+state of what is stuck, repeating what was asked for, deleting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from openstack import exceptions
+
+from tests.embedded import waiting
+from tests.stack import settings
+from tests.stack import stack
+
+# Longer than any operation may take, so that what is still in progress then
+# is stuck: nobody works on it.
+PATIENCE = float(max(settings.OPERATION_TIMEOUT, settings.RPC_TIMEOUT) + 5)
+
+_ROUNDS = 6
+_IN_PROGRESS = frozenset({
+    'creating', 'deleting', 'extending', 'attaching', 'detaching',
+    'reserved', 'reverting', 'retyping'})
+_GROWING = frozenset({'extending', 'error_extending'})
+_BROKEN = frozenset({'creating', 'deleting', 'error', 'error_deleting'})
+
+
+class StillBroken(AssertionError):
+    """What an operator can do was done, and something is not at rest."""
+
+
+class Operator:
+    """Puts right what crashes have left behind.
+
+    :param running: with at least one ``cinder-volume`` up.
+    :param patience: seconds after which an operation counts as stuck.
+    """
+
+    def __init__(self, running: stack.Stack,
+                 patience: float = PATIENCE) -> None:
+        self._stack = running
+        self._patience = patience
+        self.done: list[str] = []
+
+    def clean_up(self, sizes: Mapping[str, int] | None = None) -> list[str]:
+        """Bring everything to rest.
+
+        :param sizes: GiB that volumes were asked to grow to, by id.
+        :returns: what was done, one line each.
+        :raises StillBroken: something will not come to rest.
+        """
+        self._tell(self._stack.openstack.text('block', 'storage', 'cleanup'))
+        self._let_end()
+        sdk = self._stack.sdk()
+        for _round in range(_ROUNDS):
+            if not self._repair(sdk, sizes or {}):
+                return self.done
+            self._let_end()
+        raise StillBroken('; '.join(self._unsettled(sdk)))
+
+    def _let_end(self) -> None:
+        """Wait until nothing is in progress, or what is must be stuck."""
+        sdk = self._stack.sdk()
+        try:
+            waiting.wait_for(lambda: not list(self._unsettled(sdk)),
+                             'everything to be at rest', self._patience)
+        except waiting.WaitedTooLong:
+            self._tell('stuck: ' + ', '.join(self._unsettled(sdk)))
+
+    @staticmethod
+    def _unsettled(sdk: Any) -> Iterator[str]:
+        for kind, items in (('volume', sdk.volumes()),
+                            ('snapshot', sdk.snapshots())):
+            for item in items:
+                if item.status in _IN_PROGRESS:
+                    yield f'{kind} {item.id} {item.status}'
+
+    def _repair(self, sdk: Any, sizes: Mapping[str, int]) -> int:
+        """Do one thing about each broken object; return how many."""
+        before = len(self.done)
+        for attachment in list(sdk.attachments()):
+            if attachment.status != 'attached':
+                self._try(f'detach {attachment.id} ({attachment.status})',
+                          sdk.delete_attachment, attachment.id)
+        for snapshot in list(sdk.snapshots()):
+            if snapshot.status in _BROKEN:
+                self._delete_snapshot(sdk, snapshot)
+        for volume in list(sdk.volumes()):
+            if volume.status in _BROKEN:
+                self._delete_volume(sdk, volume)
+            elif volume.status in _GROWING:
+                self._grow(sdk, volume, sizes[volume.id])
+        return len(self.done) - before
+
+    def _delete_volume(self, sdk: Any, volume: Any) -> None:
+        if volume.status != 'error':
+            sdk.reset_volume_status(volume.id, 'error', None, None)
+        self._try(f'delete volume {volume.id} ({volume.status})',
+                  sdk.delete_volume, volume.id)
+
+    def _delete_snapshot(self, sdk: Any, snapshot: Any) -> None:
+        if snapshot.status != 'error':
+            sdk.reset_snapshot_status(snapshot.id, 'error')
+        self._try(f'delete snapshot {snapshot.id} ({snapshot.status})',
+                  sdk.delete_snapshot, snapshot.id)
+
+    def _grow(self, sdk: Any, volume: Any, size: int) -> None:
+        in_use = any(item.status == 'attached' for item
+                     in sdk.attachments(volume_id=volume.id))
+        sdk.reset_volume_status(
+            volume.id, 'in-use' if in_use else 'available', None, None)
+        self._try(f'extend {volume.id} to {size} GiB ({volume.status})',
+                  sdk.extend_volume, volume.id, size)
+
+    def _try(self, what: str, action: Any, *arguments: object) -> None:
+        """Do something that may be refused now and work the next time."""
+        try:
+            action(*arguments)
+        except exceptions.HttpException as exc:
+            what += f': {exc}'
+        self._tell(what)
+
+    def _tell(self, text: str) -> None:
+        self.done.append(text.strip())
