@@ -37,6 +37,11 @@ AT_REST = frozenset({
 IN_ERROR = frozenset({
     'error', 'error_deleting', 'error_managing', 'error_managing_deleting'})
 
+# While and after these the object at the recorded place may still be what it
+# was before somebody asked to have it managed.
+ADOPTING = frozenset({
+    'managing', 'error_managing', 'error_managing_deleting'})
+
 # Values of a volume's migration_status that mean no migration is under way.
 NOT_MIGRATING = frozenset({'', 'none', 'success', 'error'})
 
@@ -87,6 +92,11 @@ class VolumeRecord:
         return self.status in IN_ERROR
 
     @property
+    def adopting(self) -> bool:
+        """Whether its object may not have been taken over."""
+        return self.status in ADOPTING
+
+    @property
     def in_flight(self) -> bool:
         """Whether something is being done to it."""
         return (self.migrating or self.temporary
@@ -122,6 +132,11 @@ class SnapshotRecord:
     def in_error(self) -> bool:
         """Whether nobody can say if the object should be there."""
         return self.status in IN_ERROR
+
+    @property
+    def adopting(self) -> bool:
+        """Whether its object may not have been taken over."""
+        return self.status in ADOPTING
 
     @property
     def in_flight(self) -> bool:

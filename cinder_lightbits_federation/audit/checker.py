@@ -110,7 +110,7 @@ def _volumes(books: Books, shelf: Shelf[model.Volume], scene: Scene
     for record in books.volumes:
         found = locate(record, shelf, scene)
         yield from found.findings
-        if found.here is not None:
+        if found.here is not None and not record.adopting:
             yield from objects.check_object(record, found.here, scene)
             yield from objects.check_access(
                 record, found.here, attachments.get(record.id, ()),
@@ -123,7 +123,7 @@ def _snapshots(books: Books, shelf: Shelf[model.Snapshot], scene: Scene
     for record in books.snapshots:
         found = locate(record, shelf, scene)
         yield from found.findings
-        if found.here is not None:
+        if found.here is not None and not record.adopting:
             yield from objects.check_object(record, found.here, scene)
             yield from objects.check_source(
                 record, found.here, volumes.get(record.volume_id), scene)

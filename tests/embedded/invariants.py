@@ -21,6 +21,8 @@ progress and returns what is wrong; no finding means that
 * nothing foreign was changed or removed since `before`;
 * a host has access to a volume if and only if an attachment says so.
 
+The comparison is the operator's audit. It forgives here nothing that it puts
+down to work in progress; what others do to their own is looked at beside it.
 :func:`check_logs` looks for secrets in logs. Neither does any I/O.
 """
 
@@ -28,22 +30,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 import dataclasses
+import datetime
 import enum
 
-from cinder_lightbits_federation import location
+from cinder_lightbits_federation import access
+from cinder_lightbits_federation.audit import books
+from cinder_lightbits_federation.audit import checker
+from cinder_lightbits_federation.audit import findings as audit
+from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import ownership
 from tests.embedded import arrays
 from tests.embedded import records
 
 GIB = 1024 ** 3
-
-_MAX_ADDRESSES = 16
-_IN_ERROR = frozenset({'error', 'error_deleting', 'error_managing'})
-_AT_REST = frozenset({'available', 'in-use', 'reserved', 'attaching',
-                      'error_extending', 'error_restoring',
-                      'error_backing-up'})
-_CONNECTED = frozenset({'attaching', 'attached'})
-_USABLE = frozenset({'Available', 'Migrating'})
 
 
 class Kind(enum.Enum):
@@ -56,6 +55,7 @@ class Kind(enum.Enum):
     MISPLACED = 'it exists somewhere else than its record says'
     WRONG_SIZE = 'its size on the cluster is not its size in Cinder'
     NOT_USABLE = 'its state on the cluster is not a usable one'
+    MISLABELLED = 'its marks on the cluster are not those of its record'
     UNKNOWN = 'Cinder does not know this object of ours'
     FOREIGN_CHANGED = 'an object that is not ours was changed'
     FOREIGN_GONE = 'an object that is not ours is gone'
@@ -63,6 +63,27 @@ class Kind(enum.Enum):
     HOST_WITH_ACCESS = 'a host without an attachment is in the ACL'
     WRONG_ADDRESSES = 'the IP ACL is not what the attachments say'
     SECRET_LOGGED = 'a secret is in a log'  # noqa: S105
+
+
+# What the audit finds, as an invariant that is violated. Others may take
+# snapshots of our volumes, so that is none.
+VIOLATED: Mapping[audit.Kind, Kind | None] = {
+    audit.Kind.ORPHAN: Kind.UNKNOWN,
+    audit.Kind.MISSING: Kind.MISSING,
+    audit.Kind.DUPLICATE: Kind.DUPLICATE,
+    audit.Kind.WRONG_PLACE: Kind.MISPLACED,
+    audit.Kind.UNRECORDED: Kind.NO_LOCATION,
+    audit.Kind.WRONG_SIZE: Kind.WRONG_SIZE,
+    audit.Kind.UNUSABLE: Kind.NOT_USABLE,
+    audit.Kind.MISLABELLED: Kind.MISLABELLED,
+    audit.Kind.HOST_MISSING: Kind.HOST_WITHOUT_ACCESS,
+    audit.Kind.HOST_EXTRA: Kind.HOST_WITH_ACCESS,
+    audit.Kind.ADDRESS_MISSING: Kind.WRONG_ADDRESSES,
+    audit.Kind.ADDRESS_EXTRA: Kind.WRONG_ADDRESSES,
+    audit.Kind.LEFTOVER: Kind.UNKNOWN,
+    audit.Kind.FOREIGN_SNAPSHOT: None,
+    audit.Kind.NOT_ASKED: Kind.MISSING,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,13 +126,9 @@ def check(cinder: records.CinderRecords, clusters: Sequence[arrays.Cluster],
     :param clusters: all clusters now, stopped ones too.
     :param before: the clusters before the service first ran.
     """
-    findings = [
-        *_check_volumes(cinder, clusters, rules),
-        *_check_snapshots(cinder, clusters, rules),
-        *_check_unknown(cinder, clusters, rules),
-        *_check_foreign(cinder, clusters, before, rules),
-    ]
-    return findings
+    kept = _books(cinder, rules)
+    return [*_not_at_rest(kept), *_audit(kept, clusters, rules),
+            *_check_foreign(kept, clusters, before, rules)]
 
 
 def check_logs(logs: Mapping[str, str],
@@ -129,138 +146,43 @@ def check_logs(logs: Mapping[str, str],
             if any(secret in line for secret in wanted)]
 
 
-def _check_volumes(cinder: records.CinderRecords,
-                   clusters: Sequence[arrays.Cluster],
-                   rules: Rules) -> Iterator[Finding]:
-    copies = _volumes_by_name_id(clusters, rules)
-    for volume in cinder.volumes:
-        subject = f'volume {volume.id}'
-        if volume.status in _IN_ERROR:
+def _not_at_rest(kept: books.Books) -> Iterator[Finding]:
+    for record in kept.records:
+        if record.in_flight:
+            yield Finding(Kind.NOT_AT_REST, f'{_kind(record)} {record.id}',
+                          record.status)
+
+
+def _audit(kept: books.Books, clusters: Sequence[arrays.Cluster],
+           rules: Rules) -> Iterator[Finding]:
+    moving = {record.id for record in kept.records if record.in_flight}
+    # A record in error may name what was never taken over.
+    failed = {record.id for record in kept.records if record.in_error}
+    found = checker.check(
+        kept, {cluster.uuid: _holdings(cluster) for cluster in clusters},
+        datetime.datetime.now(datetime.UTC),
+        ownership.Owner(rules.federation_id), grace=0)
+    for item in found:
+        kind = VIOLATED[item.kind]
+        if kind is None or item.cinder_id in moving or (
+                kind is Kind.MISLABELLED and item.cinder_id in failed):
             continue
-        if volume.status not in _AT_REST:
-            yield Finding(Kind.NOT_AT_REST, subject, volume.status)
-            continue
-        where = location.recorded_for(volume.provider_location,
-                                      volume.name_id)
-        found = None
-        if where is None or where.object_uuid is None:
-            yield Finding(Kind.NO_LOCATION, subject,
-                          repr(volume.provider_location))
-        else:
-            found = _volume_at(clusters, where)
-            yield from _check_copies(
-                subject, (where.cluster_uuid, where.object_uuid),
-                found, copies.get(volume.name_id, []))
-        if found is not None:
-            yield from _check_object(subject, volume.size_gib, found)
-            yield from _check_access(subject, volume, found, cinder, rules)
+        yield Finding(kind, _subject(item), item.evidence)
 
 
-def _check_snapshots(cinder: records.CinderRecords,
-                     clusters: Sequence[arrays.Cluster],
-                     rules: Rules) -> Iterator[Finding]:
-    copies = _snapshots_by_name(clusters, rules)
-    for snapshot in cinder.snapshots:
-        subject = f'snapshot {snapshot.id}'
-        if snapshot.status in _IN_ERROR:
-            continue
-        if snapshot.status != 'available':
-            yield Finding(Kind.NOT_AT_REST, subject, snapshot.status)
-            continue
-        where = location.recorded_for(snapshot.provider_location,
-                                      snapshot.id)
-        if where is None or where.object_uuid is None:
-            yield Finding(Kind.NO_LOCATION, subject,
-                          repr(snapshot.provider_location))
-            continue
-        found = _snapshot_at(clusters, where)
-        yield from _check_copies(
-            subject, (where.cluster_uuid, where.object_uuid),
-            found, copies.get(f'snapshot-{snapshot.id}', []))
-        if found is not None:
-            yield from _check_object(subject, snapshot.size_gib, found)
+def _subject(item: audit.Finding) -> str:
+    if VIOLATED[item.kind] is Kind.UNKNOWN:
+        return f'{item.resource} {item.object_name} on {item.cluster}'
+    return f'{item.resource} {item.cinder_id}'
 
 
-def _check_copies(subject: str, recorded: Place, found: ArrayObject | None,
-                  copies: Sequence[Place]) -> Iterator[Finding]:
-    elsewhere = [place for place in copies if place != recorded]
-    if found is None:
-        kind = Kind.MISPLACED if elsewhere else Kind.MISSING
-        yield Finding(kind, subject,
-                      f'recorded {_say(recorded)}, found '
-                      f'{", ".join(map(_say, elsewhere)) or "nowhere"}')
-    elif elsewhere:
-        yield Finding(Kind.DUPLICATE, subject,
-                      f'recorded {_say(recorded)}, also '
-                      f'{", ".join(map(_say, elsewhere))}')
-
-
-def _check_object(subject: str, size_gib: int,
-                  found: ArrayObject) -> Iterator[Finding]:
-    if found.size != size_gib * GIB:
-        yield Finding(Kind.WRONG_SIZE, subject,
-                      f'{found.size} B instead of {size_gib} GiB')
-    if found.state not in _USABLE:
-        yield Finding(Kind.NOT_USABLE, subject, found.state)
-
-
-def _check_access(subject: str, volume: records.Volume,
-                  found: arrays.ArrayVolume, cinder: records.CinderRecords,
-                  rules: Rules) -> Iterator[Finding]:
-    attached = [item for item in cinder.attachments
-                if item.volume_id == volume.id
-                and item.status in _CONNECTED and item.nqn is not None]
-    expected = frozenset(item.nqn for item in attached if item.nqn)
-    actual = found.acl - {arrays.NOBODY}
-    for nqn in sorted(expected - actual):
-        yield Finding(Kind.HOST_WITHOUT_ACCESS, subject, nqn)
-    for nqn in sorted(actual - expected):
-        yield Finding(Kind.HOST_WITH_ACCESS, subject, nqn)
-    addresses = frozenset(address for item in attached
-                          for address in item.host_ips)
-    if not _addresses_right(found.ip_acl, addresses, bool(attached), rules):
-        yield Finding(Kind.WRONG_ADDRESSES, subject,
-                      f'{sorted(found.ip_acl)} for {sorted(addresses)}')
-
-
-def _addresses_right(actual: frozenset[str], wanted: frozenset[str],
-                     attached: bool, rules: Rules) -> bool:
-    if not attached:
-        # The ACL keeps everybody out already; the array admits any address
-        # by default.
-        return actual <= {arrays.NOBODY, arrays.ANYBODY}
-    if not rules.use_ip_acl:
-        return actual == {arrays.ANYBODY}
-    if len(wanted) <= _MAX_ADDRESSES:
-        return actual == wanted
-    return len(actual) == _MAX_ADDRESSES and actual <= wanted
-
-
-def _check_unknown(cinder: records.CinderRecords,
-                   clusters: Sequence[arrays.Cluster],
-                   rules: Rules) -> Iterator[Finding]:
-    name_ids = {volume.name_id for volume in cinder.volumes}
-    names = {f'snapshot-{snapshot.id}' for snapshot in cinder.snapshots}
-    known = _recorded_places(cinder)
-    for cluster in clusters:
-        for volume in cluster.volumes:
-            if (_is_ours(volume, rules)
-                    and volume.label(ownership.LABEL_ID) not in name_ids):
-                yield Finding(Kind.UNKNOWN, _name(cluster, volume))
-        for snapshot in cluster.snapshots:
-            if (_is_ours(snapshot, rules) and snapshot.name not in names
-                    and (cluster.uuid, snapshot.uuid) not in known):
-                yield Finding(Kind.UNKNOWN, _name(cluster, snapshot))
-
-
-def _check_foreign(cinder: records.CinderRecords,
-                   clusters: Sequence[arrays.Cluster],
+def _check_foreign(kept: books.Books, clusters: Sequence[arrays.Cluster],
                    before: Sequence[arrays.Cluster],
                    rules: Rules) -> Iterator[Finding]:
     now: dict[Place, ArrayObject] = {
         (cluster.uuid, item.uuid): item
         for cluster in clusters for item in _objects(cluster)}
-    adopted = _recorded_places(cinder)
+    adopted = _recorded_places(kept)
     for cluster in before:
         for item in _objects(cluster):
             place = (cluster.uuid, item.uuid)
@@ -273,70 +195,17 @@ def _check_foreign(cinder: records.CinderRecords,
                               f'{item} became {now[place]}')
 
 
-def _owner(item: ArrayObject) -> str | None:
+def _is_ours(item: ArrayObject, rules: Rules) -> bool:
     # A snapshot inherits its volume's labels, whoever takes it; what we
     # take says so in its description.
     if isinstance(item, arrays.ArrayVolume):
-        return item.label(ownership.LABEL_OWNER)
+        return item.label(ownership.LABEL_OWNER) == rules.federation_id
     found = ownership.read_description(item.description)
-    return found.get(ownership.LABEL_OWNER)
+    return found.get(ownership.LABEL_OWNER) == rules.federation_id
 
 
-def _is_ours(item: ArrayObject, rules: Rules) -> bool:
-    return _owner(item) == rules.federation_id
-
-
-def _volumes_by_name_id(clusters: Sequence[arrays.Cluster],
-                        rules: Rules) -> dict[str, list[Place]]:
-    places: dict[str, list[Place]] = {}
-    for cluster in clusters:
-        for volume in cluster.volumes:
-            if _is_ours(volume, rules):
-                name_id = volume.label(ownership.LABEL_ID) or ''
-            elif _owner(volume) is None:
-                name_id = volume.name.removeprefix('volume-')
-            else:
-                continue
-            places.setdefault(name_id, []).append(
-                (cluster.uuid, volume.uuid))
-    return places
-
-
-def _snapshots_by_name(clusters: Sequence[arrays.Cluster],
-                       rules: Rules) -> dict[str, list[Place]]:
-    places: dict[str, list[Place]] = {}
-    for cluster in clusters:
-        for snapshot in cluster.snapshots:
-            if _owner(snapshot) in (None, rules.federation_id):
-                places.setdefault(snapshot.name, []).append(
-                    (cluster.uuid, snapshot.uuid))
-    return places
-
-
-def _volume_at(clusters: Sequence[arrays.Cluster],
-               where: location.Location) -> arrays.ArrayVolume | None:
-    return next((volume for cluster in clusters
-                 if cluster.uuid == where.cluster_uuid
-                 for volume in cluster.volumes
-                 if volume.uuid == where.object_uuid
-                 and volume.project == where.project), None)
-
-
-def _snapshot_at(clusters: Sequence[arrays.Cluster],
-                 where: location.Location) -> arrays.ArraySnapshot | None:
-    return next((snapshot for cluster in clusters
-                 if cluster.uuid == where.cluster_uuid
-                 for snapshot in cluster.snapshots
-                 if snapshot.uuid == where.object_uuid
-                 and snapshot.project == where.project), None)
-
-
-def _recorded_places(cinder: records.CinderRecords) -> set[Place]:
-    pairs = [(volume.provider_location, volume.name_id)
-             for volume in cinder.volumes]
-    pairs += [(snapshot.provider_location, snapshot.id)
-              for snapshot in cinder.snapshots]
-    found = (location.recorded_for(text, name_id) for text, name_id in pairs)
+def _recorded_places(kept: books.Books) -> set[Place]:
+    found = (record.location for record in kept.records)
     return {(where.cluster_uuid, where.object_uuid) for where in found
             if where is not None and where.object_uuid is not None}
 
@@ -352,5 +221,49 @@ def _name(cluster: arrays.Cluster, item: ArrayObject) -> str:
     return f'{kind} {item.name} on {cluster.name}'
 
 
-def _say(place: Place) -> str:
-    return f'{place[1]} on cluster {place[0]}'
+def _kind(record: books.Record) -> str:
+    return 'volume' if isinstance(record, books.VolumeRecord) else 'snapshot'
+
+
+# Both sides as the audit has them.
+
+
+def _books(cinder: records.CinderRecords, rules: Rules) -> books.Books:
+    return books.Books(
+        tuple(books.VolumeRecord(
+            item.id, item.name_id, f'volume-{item.name_id}', item.status,
+            item.size_gib * GIB, item.provider_location, item.host or '')
+            for item in cinder.volumes),
+        tuple(books.SnapshotRecord(
+            item.id, item.volume_id, f'snapshot-{item.id}', item.status,
+            item.size_gib * GIB, item.provider_location)
+            for item in cinder.snapshots),
+        tuple(books.AttachmentRecord(
+            item.id, item.volume_id, item.status, _host(item))
+            for item in cinder.attachments),
+        use_ip_acl=rules.use_ip_acl)
+
+
+def _host(item: records.Attachment) -> access.HostAccess | None:
+    if item.nqn is None:
+        return None
+    return access.HostAccess.of(item.nqn, item.host_ips, ())
+
+
+def _holdings(cluster: arrays.Cluster) -> books.Holdings:
+    return books.Holdings(
+        cluster.name, cluster.uuid,
+        tuple(model.Volume(
+            item.uuid, item.name, item.project,
+            model.VolumeState(item.state), item.size, item.etag,
+            acl=item.acl - {arrays.NOBODY},
+            ip_acl=item.ip_acl - {arrays.NOBODY}, labels=dict(item.labels))
+            for item in cluster.volumes),
+        tuple(model.Snapshot(
+            item.uuid, item.name, item.project,
+            model.SnapshotState(item.state), item.size, item.etag,
+            source_volume_uuid=item.source_volume_uuid,
+            description=item.description, labels=dict(item.labels))
+            for item in cluster.snapshots),
+        # Old ones keep none, and a dump does not tell their version.
+        keeps_labels=any(item.labels for item in cluster.volumes))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from cinder_lightbits_federation.audit import findings as audit
 from cinder_lightbits_federation import location
 from cinder_lightbits_federation import ownership
 from oslotest import base
@@ -112,7 +113,8 @@ class VolumesTest(base.BaseTestCase):
     def test_wrong_project(self) -> None:
         """The object must be in the recorded project, too."""
         moved = dataclasses.replace(ON_ARRAY, project='other')
-        self.assertIn(Kind.MISSING, kinds(one_volume(), clusters(moved)))
+        self.assertEqual([Kind.MISPLACED],
+                         kinds(one_volume(), clusters(moved)))
 
     def test_misplaced(self) -> None:
         now = clusters(west=(ON_ARRAY,))
@@ -163,6 +165,39 @@ class VolumesTest(base.BaseTestCase):
             volume = one_volume(status=status)
             self.assertEqual([], kinds(volume, clusters()))
             self.assertEqual([], kinds(volume, clusters(ON_ARRAY)))
+
+    def test_volume_in_error_exists_once_at_most(self) -> None:
+        copy = dataclasses.replace(ON_ARRAY, uuid=SECOND_UUID)
+        self.assertEqual(
+            [Kind.DUPLICATE],
+            kinds(one_volume(status='error'),
+                  clusters(ON_ARRAY, west=(copy,))))
+
+    def test_volume_in_error_admits_nobody(self) -> None:
+        open_one = dataclasses.replace(ON_ARRAY, acl=frozenset({NQN}))
+        self.assertEqual([Kind.HOST_WITH_ACCESS],
+                         kinds(one_volume(status='error'),
+                               clusters(open_one)))
+
+    def test_mislabelled(self) -> None:
+        for change in ({'labels': labels(VOLUME_ID, OTHER_ID)},
+                       {'labels': labels(OTHER_ID)}, {'name': 'mine'}):
+            wrong = dataclasses.replace(
+                ON_ARRAY, **change)  # type: ignore[arg-type]
+            self.assertEqual([Kind.MISLABELLED],
+                             kinds(one_volume(), clusters(wrong)))
+            # It may be what was never taken over.
+            self.assertEqual([], kinds(one_volume(status='error'),
+                                       clusters(wrong)))
+
+    def test_labels_that_are_gone(self) -> None:
+        made = one_volume(provider_location=str(location.Location(
+            EAST, VOLUME_ID, 'default', VOLUME_UUID, 'abc')))
+        bare = dataclasses.replace(ON_ARRAY, labels=())
+        self.assertEqual([Kind.MISLABELLED],
+                         kinds(made, clusters(bare, FOREIGN)))
+        # A cluster that keeps no labels at all is an old one.
+        self.assertEqual([], kinds(made, clusters(bare)))
 
     def test_failed_extend_is_not_an_excuse(self) -> None:
         volume = one_volume(status='error_extending')
@@ -290,7 +325,7 @@ class AccessTest(base.BaseTestCase):
         reserved = records.Attachment('a', VOLUME_ID, 'reserved', None)
         self.assertEqual([], self.check(ON_ARRAY, reserved))
         self.assertEqual(
-            [Kind.HOST_WITH_ACCESS, Kind.WRONG_ADDRESSES],
+            [Kind.HOST_WITH_ACCESS] + [Kind.WRONG_ADDRESSES] * 2,
             self.check(ADMITTED, reserved))
 
     def test_missing_address(self) -> None:
@@ -301,7 +336,7 @@ class AccessTest(base.BaseTestCase):
 
     def test_addresses_left_behind(self) -> None:
         found = dataclasses.replace(ON_ARRAY, ip_acl=ADMITTED.ip_acl)
-        self.assertEqual([Kind.WRONG_ADDRESSES], self.check(found))
+        self.assertEqual([Kind.WRONG_ADDRESSES] * 2, self.check(found))
 
     def test_two_hosts(self) -> None:
         second = records.Attachment('b', VOLUME_ID, 'attached', 'nqn.2',
@@ -320,7 +355,7 @@ class AccessTest(base.BaseTestCase):
         found = dataclasses.replace(ADMITTED,
                                     ip_acl=frozenset(addresses[:16]))
         self.assertEqual([], self.check(found, many))
-        self.assertEqual([Kind.WRONG_ADDRESSES],
+        self.assertEqual([Kind.WRONG_ADDRESSES] * 18,
                          self.check(ADMITTED, many))
 
     def test_without_ip_acl(self) -> None:
@@ -330,6 +365,12 @@ class AccessTest(base.BaseTestCase):
         self.assertEqual([], self.check(found, ATTACHMENT, rules=rules))
         self.assertEqual([Kind.WRONG_ADDRESSES],
                          self.check(ADMITTED, ATTACHMENT, rules=rules))
+
+
+class KindsTest(base.BaseTestCase):
+
+    def test_whatever_the_audit_finds_has_a_meaning_here(self) -> None:
+        self.assertEqual(set(audit.Kind), set(invariants.VIOLATED))
 
 
 class LogsTest(base.BaseTestCase):

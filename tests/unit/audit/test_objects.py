@@ -114,6 +114,15 @@ class MarksTest(base.BaseTestCase):
     def test_renamed(self) -> None:
         self.assertEqual([(Kind.MISLABELLED, ERROR)], spoilt(name='mine'))
 
+    def test_what_was_not_taken_over_is_not_judged(self) -> None:
+        theirs = changed(world.ADMITTED, name='pvc-1', labels={},
+                         state=model.VolumeState.UPDATING)
+        for status in ('managing', 'error_managing',
+                       'error_managing_deleting'):
+            record = changed(world.VOLUME, status=status)
+            self.assertEqual((), compare(books.Books((record,)),
+                                         cluster(theirs)))
+
     def test_snapshot_of_another_volume(self) -> None:
         found, = compare(
             books.Books((world.VOLUME,), (world.SNAPSHOT,)),
