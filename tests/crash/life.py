@@ -109,10 +109,12 @@ class Life:
             self._armed = False
 
     @contextlib.contextmanager
-    def losing(self, number: int) -> Iterator[None]:
+    def losing(self, number: int | None) -> Iterator[None]:
         """Let the clusters fall silent after so many effects.
 
         If the last one is a write, its reply is lost already.
+
+        :param number: None lets them answer for ever.
         """
         self.effects.clear()
         self._armed, self._silence = True, number
