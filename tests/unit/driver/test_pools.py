@@ -243,7 +243,10 @@ class BurstTestCase(base.FederationTestCase):
     NODES = 1
     COUNT = 24
 
-    def test_a_burst_spreads(self) -> None:
+    def test_a_burst_levels_what_was_uneven(self) -> None:
+        # Alone, every one of them would go to east.
+        self.arrays['west'].populate(3, size=100 * base.GIB)
+        self.arrays['north'].populate(6, size=100 * base.GIB)
         drv = self.start_driver(lightbits_poll_interval=600)
         for array in self.arrays.values():
             array.set_delays(create=0.3)
@@ -261,4 +264,6 @@ class BurstTestCase(base.FederationTestCase):
 
         found = collections.Counter(self.on(record)[0] for record in records)
 
-        self.assertEqual(dict.fromkeys(self.arrays, 8), dict(found))
+        for name, even in (('east', 11), ('west', 8), ('north', 5)):
+            # What is being made may be counted twice for a moment.
+            self.assertAlmostEqual(even, found[name], delta=4, msg=found)
