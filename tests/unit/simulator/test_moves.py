@@ -169,20 +169,36 @@ class ForcedTestCase(base.MembershipTestCase):
         self.leave(0)
         self.assertEqual([*after[1:3], after[-1]], self.now()['nodeList'])
 
-    def test_groups_share_the_room(self) -> None:
+    def two_groups(self) -> tuple[str, str]:
+        """Return volumes on both of two nodes, and on the first only."""
         self.cluster = self.make_cluster(2)
         both = self.create(self.cluster, name='both', replicaCount=2)
         one = self.create(self.cluster, name='one')
         nodes = self.uuids()
         self.assertEqual(nodes, both['nodeList'])
         self.assertEqual(nodes[:1], one['nodeList'])
-        for made in (both, one):
-            self.cluster.write(made['UUID'], 60)
-        self.cluster.add_node(capacity=100)
+        return both['UUID'], one['UUID']
+
+    def assert_spread(self, both: str, one: str) -> None:
+        """Check that a third node, the emptier one, took not all."""
         nodes = self.uuids()
         self.leave(0)
-        self.assertEqual(nodes[1:], self.now(both['UUID'])['nodeList'])
-        self.assertEqual(nodes[1:2], self.now(one['UUID'])['nodeList'])
+        self.assertEqual(nodes[1:], self.now(both)['nodeList'])
+        self.assertEqual(nodes[1:2], self.now(one)['nodeList'])
+
+    def test_groups_are_spread(self) -> None:
+        both, one = self.two_groups()
+        self.cluster.add_node()
+        self.assert_spread(both, one)
+
+    def test_groups_share_the_room(self) -> None:
+        both, one = self.two_groups()
+        other = self.create(self.cluster, name='other')
+        self.assertEqual(self.uuids()[1:], other['nodeList'])
+        for uuid in (both, one):
+            self.cluster.write(uuid, 60)
+        self.cluster.add_node(capacity=100)
+        self.assert_spread(both, one)
         self.assertEqual([0, 120, 60], self.cluster.state()['usage']['used'])
 
     def restricted(self, *domains: str) -> typing.Any:
