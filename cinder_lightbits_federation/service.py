@@ -20,10 +20,14 @@ from cinder import coordination
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from cinder_lightbits_federation.audit.database import Database
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation import loader
 from cinder_lightbits_federation import records
+from cinder_lightbits_federation.returning import audited
+from cinder_lightbits_federation.returning import held_back
+from cinder_lightbits_federation.returning import returning
 from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.views import Use
 from cinder_lightbits_federation.watcher import Watcher
@@ -121,16 +125,35 @@ class Service:
             self._configuration, self._configuration.config_group,
             self._host, bool(self._cluster_name), *self._files())
 
-    def _reload(self) -> None:
-        """Apply what changed in the sections of the clusters."""
+    def _reload(self) -> bool:
+        """Apply what changed in the sections of the clusters.
+
+        :returns: False while a cluster that was lost waits for its audit.
+        """
         try:
             settings = self._load()
         except errors.InvalidSetting as exc:
             LOG.error('The changed configuration is not applied: %s', exc)
-            return
+            return True
+        waiting = self._not_audited(settings)
+        self.federation.apply(held_back(settings, waiting))
+        if waiting:
+            return False
         LOG.info('The configuration has changed and is applied.')
-        self.federation.apply(settings)
         self._tell_lost()
+        return True
+
+    def _not_audited(self, settings: FederationSettings) -> list[str]:
+        """Audit the clusters that come back from being lost.
+
+        :returns: names of those that do not answer yet.
+        """
+        known = [cluster.settings
+                 for cluster in self.federation.registry.clusters]
+        ledger = Database(self._host, self._cluster_name,
+                          settings.data_networks, settings.use_ip_acl)
+        return [item.name for item in returning(known, settings.clusters)
+                if not audited(settings, item, ledger)]
 
     def _mutated(self, conf: Any, fresh: Any) -> None:
         """Cinder was told to read its configuration again."""

@@ -58,17 +58,17 @@ class Watcher:
     """Calls back from a thread of its own when the files changed.
 
     :param interval: seconds between two looks.
-    :param changed: what to do; what it raises is logged, and the next change
-        is tried again.
+    :param changed: what to do; returns whether that is all, else it is asked
+        again at the next look. What it raises is logged.
     """
 
     def __init__(self, files: Sequence[str], dirs: Sequence[str],
-                 interval: float, changed: Callable[[], None]) -> None:
+                 interval: float, changed: Callable[[], bool]) -> None:
         self._files = files
         self._dirs = dirs
         self._interval = interval
         self._changed = changed
-        self._seen = stamp(files, dirs)
+        self._seen: Stamp | None = stamp(files, dirs)
         self._asked = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -101,6 +101,7 @@ class Watcher:
             return
         self._seen = found
         try:
-            self._changed()
+            if not self._changed():
+                self._seen = None
         except Exception:  # A thread's top: the watch must go on.
             LOG.exception('The changed configuration was not applied.')

@@ -33,7 +33,7 @@ PURE = frozenset({
     'placement', 'refs', 'reservations', 'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
     'audit.database', 'cli', 'driver', 'exception', 'manageable', 'records',
-    'service'})
+    'returning', 'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

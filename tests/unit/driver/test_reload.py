@@ -124,6 +124,30 @@ class ReloadTestCase(base.FederationTestCase):
                           self.driver.extend_volume, volume, 2)
         self.driver.delete_volume(volume)
 
+    def test_a_cluster_that_returns_is_audited_before_it_serves(self
+                                                               ) -> None:
+        gone = self.made(self.driver, specs={'lightos:cluster': 'west'})
+        kept = self.made(self.driver, specs={'lightos:cluster': 'west'})
+        self.rewrite({'east': self.section('east'),
+                      'west': self.section('west', admin_state='lost')})
+        self.until(lambda: self.state('west') == 'lost')
+        self.driver.delete_volume(gone)
+        gone.destroy()
+        self.arrays['west'].stop()
+
+        self.rewrite({'east': self.section('east'),
+                      'west': self.section('west')})
+
+        self.until(lambda: 'it stays lost until it answers'
+                   in self.log.output)
+        self.assertEqual('lost', self.state('west'))
+        self.arrays['west'].start()
+        self.until(lambda: self.state('west') == 'enabled')
+        self.assertIn(f'volume {gone.id}: object-without-record',
+                      self.log.output)
+        self.assertNotIn(f'volume {kept.id}:', self.log.output)
+        self.driver.extend_volume(kept, 2)
+
     def test_lost_needs_the_uuid(self) -> None:
         self.rewrite({'east': self.section('east'),
                       'west': self.section('west', admin_state='lost',
