@@ -339,7 +339,8 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
 
     def get_default_filter_function(self) -> str:
         """:returns: refuses what no single cluster has room for."""
-        return statistics.DEFAULT_FILTER
+        return statistics.default_filter(
+            self.federation.settings.default_replicas)
 
     def get_default_goodness_function(self) -> str:
         """:returns: how far the pool is from being promised away."""

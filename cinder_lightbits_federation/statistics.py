@@ -30,12 +30,18 @@ UNKNOWN = -1
 
 # For schedulers that have DriverFilter and GoodnessWeigher enabled; nothing
 # depends on them (the driver refuses what does not fit).
-DEFAULT_FILTER = (
-    'capabilities.lightbits_largest_volume_gb < 0'
-    ' or volume.size <= capabilities.lightbits_largest_volume_gb')
 DEFAULT_GOODNESS = (
     'max(0, 100 - 100 * capabilities.provisioned_capacity_gb'
     ' / max(1, capabilities.total_capacity_gb))')
+
+
+def default_filter(replicas: int) -> str:
+    """Refuse what no single cluster has room for, at any replica count.
+
+    :param replicas: the count that the figures are reported at.
+    """
+    return (f'capabilities.lightbits_largest_volume_gb < 0 or volume.size'
+            f' <= capabilities.lightbits_largest_volume_gb * {replicas}')
 
 
 def _gib(size: int) -> float:

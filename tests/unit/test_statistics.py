@@ -153,13 +153,21 @@ class FunctionTestCase(base.BaseTestCase):
 
         for size, fits in ((1000, True), (1001, False)):
             self.assertEqual(fits, self.evaluate(
-                statistics.DEFAULT_FILTER, told, size))
+                statistics.default_filter(1), told, size))
+
+    def test_the_filter_leaves_single_replicas_to_the_driver(self) -> None:
+        told = pool(placing.view('east'), max_over_subscription=1.0)
+
+        self.assertTrue(self.evaluate(
+            statistics.default_filter(3), told, 3000))
+        self.assertFalse(self.evaluate(
+            statistics.default_filter(3), told, 3001))
 
     def test_the_filter_lets_pass_what_nobody_can_tell(self) -> None:
         told = pool(placing.view('east', capacity=capacity.Capacity(
             provisioned=0, source=capacity.Source.VOLUMES)))
 
-        self.assertTrue(self.evaluate(statistics.DEFAULT_FILTER, told, 10))
+        self.assertTrue(self.evaluate(statistics.default_filter(1), told, 10))
 
     def test_the_goodness_falls_as_the_pool_is_promised_away(self) -> None:
         for provisioned, goodness in ((0, 100), (250, 75), (1000, 0),
