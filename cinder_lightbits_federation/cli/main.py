@@ -1,0 +1,171 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The application: options of all commands, and the list of commands."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import metadata
+import logging
+import sys
+from typing import TextIO
+
+from cliff import app
+from cliff import command
+from cliff import commandmanager
+
+from cinder_lightbits_federation.cli import audit
+from cinder_lightbits_federation.cli import base
+from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.cli.session import Arguments
+from cinder_lightbits_federation.cli.session import Session
+
+NAME = 'lightbits-federation'
+DISTRIBUTION = 'cinder-lightbits-federation'
+DESCRIPTION = 'Looks after one Cinder backend over Lightbits clusters.'
+
+LEVELS = {0: logging.ERROR, 1: logging.WARNING, 2: logging.INFO}
+
+COMMANDS: dict[str, type[command.Command]] = {
+    'audit': audit.Audit,
+}
+
+
+def version() -> str:
+    """:returns: the version of this project."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return 'unknown'
+
+
+class Shell(app.App):
+    """The command as a whole; runs one subcommand and ends."""
+
+    NAME = NAME
+
+    def __init__(self, stdout: TextIO | None = None,
+                 stderr: TextIO | None = None) -> None:
+        # A namespace that nobody has entry points in.
+        commands = commandmanager.CommandManager(f'{NAME}.commands')
+        for name, kind in COMMANDS.items():
+            commands.add_command(name, kind)
+        super().__init__(DESCRIPTION, version(), commands, stdout=stdout,
+                         stderr=stderr, deferred_help=True)
+        self._session: Session | None = None
+        self._handlers: list[logging.Handler] = []
+        self._broken = False
+
+    @property
+    def session(self) -> Session:
+        """What commands work with; the configuration is read now.
+
+        :raises UsageError: it cannot be read.
+        """
+        if self._session is None:
+            given = self.options
+            self._session = Session(Arguments(
+                given.config_file, given.config_dir, given.backend,
+                given.host, given.timeout, given.connect_timeout))
+        return self._session
+
+    def build_option_parser(
+            self, description: str | None, version: str | None,
+            argparse_kwargs: dict[str, object] | None = None
+    ) -> argparse.ArgumentParser:
+        """Declare what all commands understand."""
+        parser = super().build_option_parser(
+            description, version,
+            {'allow_abbrev': False, 'prog': NAME, **(argparse_kwargs or {})})
+        parser.add_argument(
+            '--config-file', action='append', default=[], metavar='FILE',
+            help='Configuration file of cinder-volume; may be repeated. '
+                 'Default: where the service finds its own.')
+        parser.add_argument(
+            '--config-dir', action='append', default=[], metavar='DIR',
+            help='Folder with more of them; may be repeated.')
+        parser.add_argument(
+            '--backend', metavar='NAME',
+            help='Section of the backend. Default: the only one of '
+                 'enabled_backends that uses this driver.')
+        parser.add_argument(
+            '--host', metavar='HOST',
+            help='Host of the volume service, as its records name it. '
+                 'Default: backend_host or host of the configuration.')
+        parser.add_argument(
+            '--timeout', type=base.positive, default=60.0, metavar='SECONDS',
+            help='How long to wait for one answer of a cluster. Default: '
+                 '%(default)s.')
+        parser.add_argument(
+            '--connect-timeout', type=base.positive, default=5.0,
+            metavar='SECONDS',
+            help='How long to wait for one connection. Default: '
+                 '%(default)s.')
+        return parser
+
+    def configure_logging(self) -> None:
+        """Log to the terminal, and to a file if one is named."""
+        console = logging.StreamHandler(self.stderr)
+        console.setLevel(LEVELS.get(self.options.verbose_level,
+                                    logging.DEBUG))
+        console.setFormatter(logging.Formatter(self.CONSOLE_MESSAGE_FORMAT))
+        self._handlers = [console]
+        if self.options.log_file:
+            file = logging.FileHandler(self.options.log_file)
+            file.setFormatter(logging.Formatter(
+                self.LOG_FILE_MESSAGE_FORMAT))
+            self._handlers.append(file)
+        root = logging.getLogger()
+        root.setLevel(min(handler.level or logging.DEBUG
+                          for handler in self._handlers))
+        for handler in self._handlers:
+            root.addHandler(handler)
+
+    def run(self, argv: list[str]) -> int:
+        """Run one command.
+
+        :returns: the exit code, see `Outcome`.
+        """
+        level = logging.getLogger().level
+        try:
+            result = super().run(argv)
+        finally:
+            self._end(level)
+        return int(Outcome.FAILED) if self._broken else result
+
+    def interact(self) -> None:
+        """Without a command there is nothing to do but to help."""
+        self.parser.print_help(self.stderr)
+        raise SystemExit(int(Outcome.USAGE))
+
+    def clean_up(self, cmd: command.Command, result: int,
+                 err: BaseException | None) -> None:
+        """Note what no command has expected, which is no finding."""
+        self._broken = err is not None
+
+    def _end(self, level: int) -> None:
+        if self._session is not None:
+            self._session.close()
+        root = logging.getLogger()
+        for handler in self._handlers:
+            root.removeHandler(handler)
+            handler.close()
+        root.setLevel(level)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the entry point.
+
+    :returns: the exit code.
+    """
+    return Shell().run(sys.argv[1:] if argv is None else argv)

@@ -1,0 +1,255 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What commands work with: configuration, clusters and records.
+
+The configuration is read as ``cinder-volume`` reads it, by the same code.
+Nothing is connected before a command asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import functools
+import logging
+
+from cinder.common import config as cinder_config  # noqa: F401
+from cinder import objects
+from cinder import version as cinder_version
+from cinder.volume import configuration
+from cinder.volume import driver as cinder_driver
+from oslo_config import cfg
+
+from cinder_lightbits_federation.audit.database import Database
+from cinder_lightbits_federation.cli.outcome import UsageError
+from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.driver import LightbitsFederationDriver
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation import loader
+from cinder_lightbits_federation.options import backend_opts
+from cinder_lightbits_federation.ownership import Owner
+from cinder_lightbits_federation.registry import Registry
+from cinder_lightbits_federation.settings import ClusterSettings
+from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.views import Use
+
+LOG = logging.getLogger(__name__)
+
+CONF = cfg.CONF
+
+DRIVER = (f'{LightbitsFederationDriver.__module__}.'
+          f'{LightbitsFederationDriver.__qualname__}')
+
+# Declared where they are read by Cinder (cinder/cmd/volume.py), which cannot
+# be imported without starting to be a service.
+SERVICE_OPTS = (cfg.StrOpt('cluster'), cfg.StrOpt('backend_host'))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Arguments:
+    """The options that all commands have.
+
+    :param files: configuration files; none means Cinder's own places.
+    :param backend: name of the backend section; None for the only one.
+    :param host: of the service, without the backend; None as configured.
+    :param timeout: seconds to wait for one answer of a cluster.
+    :param connect_timeout: seconds to wait for a connection.
+    """
+
+    files: Sequence[str] = ()
+    dirs: Sequence[str] = ()
+    backend: str | None = None
+    host: str | None = None
+    timeout: float = 60.0
+    connect_timeout: float = 5.0
+
+
+class Session:
+    """One run of the command.
+
+    :raises UsageError: the configuration cannot be read.
+    """
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        _read_configuration(arguments)
+        self._service = cfg.ConfigOpts()
+        self._service(args=[], default_config_files=self._files,
+                      default_config_dirs=self._dirs)
+        self._registry: Registry | None = None
+
+    @property
+    def _files(self) -> list[str]:
+        return list(CONF.config_file or ())
+
+    @property
+    def _dirs(self) -> list[str]:
+        return list(CONF.config_dir or ())
+
+    @functools.cached_property
+    def backend(self) -> str:
+        """Name of the backend section."""
+        return self._arguments.backend or _only_backend()
+
+    @functools.cached_property
+    def host(self) -> str:
+        """``host@backend``, as records have it without the pool."""
+        host = (self._arguments.host or self._option('backend_host')
+                or CONF.host)
+        return f'{host}@{self.backend}'
+
+    @functools.cached_property
+    def cluster_name(self) -> str | None:
+        """``cluster@backend`` of a clustered service, else None."""
+        name = (self._option('cluster', 'DEFAULT') or '').strip()
+        return f'{name}@{self.backend}' if name else None
+
+    @functools.cached_property
+    def configuration(self) -> configuration.Configuration:
+        """Cinder's, of the backend section.
+
+        :raises UsageError: there is no such section.
+        """
+        if self.backend not in CONF.list_all_sections():
+            raise UsageError(f'no section [{self.backend}] is in '
+                             f'{", ".join(self._files) or "any file"}')
+        return _backend_configuration(self.backend)
+
+    @functools.cached_property
+    def settings(self) -> FederationSettings:
+        """The backend's settings, with the times of this command.
+
+        :raises UsageError: an option is wrong.
+        """
+        try:
+            found = loader.load(self.configuration, self.backend, self.host,
+                                self.cluster_name is not None, self._files,
+                                self._dirs)
+        except errors.InvalidSetting as exc:
+            raise UsageError(str(exc)) from exc
+        return dataclasses.replace(found, clusters=tuple(
+            self._timed(item) for item in found.clusters))
+
+    @functools.cached_property
+    def owner(self) -> Owner:
+        """This cloud, as objects are marked."""
+        return Owner(self.settings.federation_id)
+
+    @functools.cached_property
+    def database(self) -> Database:
+        """Cinder's records of the backend."""
+        return Database(self.host, self.cluster_name,
+                        self.settings.data_networks,
+                        self.settings.use_ip_acl)
+
+    @property
+    def registry(self) -> Registry:
+        """The clusters; none was asked anything yet."""
+        if self._registry is None:
+            self._registry = Registry(self.settings)
+            for item in self._registry.broken:
+                LOG.warning('Cluster %s is not used: %s', item.name,
+                            item.problem)
+        return self._registry
+
+    def connect(self) -> Registry:
+        """Look at all clusters that may be asked, at once.
+
+        :returns: the clusters; those that are silent say why.
+        """
+        self.registry.refresh(
+            [cluster for cluster in self.registry.clusters
+             if cluster.allows(Use.ASK)], 0.0, self.deadline())
+        return self.registry
+
+    def deadline(self) -> Deadline:
+        """:returns: until when one answer is waited for."""
+        return Deadline.after(self._arguments.timeout)
+
+    def cluster(self, name: str) -> Cluster:
+        """Find a cluster by its name or its UUID.
+
+        :raises UsageError: there is none.
+        """
+        for cluster in self.registry.clusters:
+            if name in (cluster.name, cluster.uuid):
+                return cluster
+        broken = {item.name: str(item.problem)
+                  for item in self.registry.broken}
+        if name in broken:
+            raise UsageError(f'cluster {name} is not used: {broken[name]}')
+        known = ', '.join(item.name for item in self.registry.clusters)
+        raise UsageError(f'no cluster {name!r}; known are: {known}')
+
+    def close(self) -> None:
+        """Close all connections. Idempotent."""
+        if self._registry is not None:
+            self._registry.stop()
+        self._registry = None
+
+    def _timed(self, item: ClusterSettings) -> ClusterSettings:
+        return dataclasses.replace(item, client=dataclasses.replace(
+            item.client, api_timeout=self._arguments.timeout,
+            connect_timeout=self._arguments.connect_timeout))
+
+    def _option(self, name: str, group: str | None = None) -> str | None:
+        """Read an option that only the service itself declares."""
+        group = group or self.backend
+        self._service.register_opts(SERVICE_OPTS, group=group)
+        found: str | None = self._service[group][name]
+        return found
+
+
+def _read_configuration(arguments: Arguments) -> None:
+    objects.register_all()
+    args = [text for path in arguments.files
+            for text in ('--config-file', path)]
+    args += [text for path in arguments.dirs
+             for text in ('--config-dir', path)]
+    try:
+        # Under that name the service finds files and folders of its own.
+        CONF(args, project='cinder', prog='cinder-volume',
+             version=cinder_version.version_string())
+    except (cfg.Error, OSError) as exc:
+        raise UsageError(f'the configuration cannot be read: {exc}') from exc
+
+
+def _backend_configuration(name: str) -> configuration.Configuration:
+    # It cannot be imported before Cinder's objects are registered.
+    from cinder.volume import manager as cinder_manager
+
+    found = configuration.Configuration(
+        cinder_manager.volume_backend_opts, config_group=name)
+    found.append_config_values(cinder_driver.volume_opts)
+    found.append_config_values(backend_opts)
+    return found
+
+
+def _only_backend() -> str:
+    """The backend that uses this driver.
+
+    :raises UsageError: none does, or several do.
+    """
+    enabled = list(CONF.enabled_backends or ())
+    ours = [str(name) for name in enabled if _backend_configuration(
+        name).safe_get('volume_driver') == DRIVER]
+    if len(ours) == 1:
+        return ours[0]
+    if ours:
+        raise UsageError(f'several backends use this driver '
+                         f'({", ".join(ours)}): choose one with --backend')
+    raise UsageError(
+        f'no backend of enabled_backends ({", ".join(enabled) or "empty"}) '
+        f'has volume_driver = {DRIVER}; choose one with --backend, or other '
+        f'files with --config-file')
