@@ -37,9 +37,10 @@ function die {
 
 # Print True or False for what variable $2 says, $1 if it says nothing.
 function trueorfalse {
-    case ${!2:-} in
-        1 | [Yy]es | YES | [Tt]rue | TRUE) echo True ;;
-        0 | [Nn]o | NO | [Ff]alse | FALSE) echo False ;;
+    local value=${!2:-}
+    case ${value,,} in
+        1 | yes | true) echo True ;;
+        0 | no | false) echo False ;;
         *) echo "$1" ;;
     esac
 }
