@@ -32,6 +32,7 @@ import errno
 import hashlib
 from typing import TypeVar
 
+from oslo_context import context
 from oslo_log import log as logging
 
 from os_brick_ext import conn_props
@@ -244,10 +245,18 @@ class Native:
 def _each(act: Callable[[T], None], items: Iterable[T]) -> None:
     """Do something with all items at the same time; the first error goes up.
 
-    One that does not answer holds up none of the others.
+    One that does not answer holds up none of the others. The threads log
+    with the caller's request id.
     """
+    current = context.get_current()
+
+    def run(item: T) -> None:
+        if current is not None:
+            current.update_store()
+        act(item)
+
     with futures.ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(act, items))
+        list(pool.map(run, items))
 
 
 def _listed(problems: dict[str, str]) -> str:

@@ -18,6 +18,7 @@ import errno
 import socket
 from unittest import mock
 
+from oslo_context import context
 import psutil
 
 from os_brick_ext import conn_props
@@ -103,6 +104,19 @@ class NativeTest(base.BrickTestCase):
         self.connect()
         self.assertEqual(3, len(self.calls('connect')))
         self.assertEqual(3, self.connected())
+
+    def test_worker_threads_know_the_request(self) -> None:
+        request = context.RequestContext(overwrite=True)
+        seen = []
+        real = self.kernel.connect_controller
+
+        def spy(*args: str | int) -> str:
+            seen.append(context.get_current().request_id)
+            return real(*args)  # type: ignore[arg-type]
+
+        with mock.patch.object(self.kernel, 'connect_controller', spy):
+            self.connect()
+        self.assertEqual([request.request_id] * 3, seen)
 
     def test_missing_nodes_are_added(self) -> None:
         self.connect()
