@@ -23,20 +23,14 @@ import dataclasses
 import functools
 import logging
 
-from cinder.common import config as cinder_config  # noqa: F401
-from cinder import objects
-from cinder import version as cinder_version
-from cinder.volume import configuration
-from cinder.volume import driver as cinder_driver
 from oslo_config import cfg
 
 from cinder_lightbits_federation.audit.database import Database
+from cinder_lightbits_federation.cli import backends
 from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cluster import Cluster
-from cinder_lightbits_federation.driver import LightbitsFederationDriver
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation import loader
-from cinder_lightbits_federation.options import backend_opts
 from cinder_lightbits_federation.ownership import Owner
 from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.settings import ClusterSettings
@@ -47,9 +41,6 @@ from cinder_lightbits_federation.views import Use
 LOG = logging.getLogger(__name__)
 
 CONF = cfg.CONF
-
-DRIVER = (f'{LightbitsFederationDriver.__module__}.'
-          f'{LightbitsFederationDriver.__qualname__}')
 
 # Declared where they are read by Cinder (cinder/cmd/volume.py), which cannot
 # be imported without starting to be a service.
@@ -83,7 +74,7 @@ class Session:
 
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
-        _read_configuration(arguments)
+        backends.read(arguments.files, arguments.dirs)
         self._service = cfg.ConfigOpts()
         self._service(args=[], default_config_files=self._files,
                       default_config_dirs=self._dirs)
@@ -100,7 +91,7 @@ class Session:
     @functools.cached_property
     def backend(self) -> str:
         """Name of the backend section."""
-        return self._arguments.backend or _only_backend()
+        return self._arguments.backend or backends.only()
 
     @functools.cached_property
     def host(self) -> str:
@@ -116,26 +107,16 @@ class Session:
         return f'{name}@{self.backend}' if name else None
 
     @functools.cached_property
-    def configuration(self) -> configuration.Configuration:
-        """Cinder's, of the backend section.
-
-        :raises UsageError: there is no such section.
-        """
-        if self.backend not in CONF.list_all_sections():
-            raise UsageError(f'no section [{self.backend}] is in '
-                             f'{", ".join(self._files) or "any file"}')
-        return _backend_configuration(self.backend)
-
-    @functools.cached_property
     def settings(self) -> FederationSettings:
         """The backend's settings, with the times of this command.
 
         :raises UsageError: an option is wrong.
         """
         try:
-            found = loader.load(self.configuration, self.backend, self.host,
-                                self.cluster_name is not None, self._files,
-                                self._dirs)
+            found = loader.load(
+                backends.configuration_of(self.backend), self.backend,
+                self.host, self.cluster_name is not None, self._files,
+                self._dirs)
         except errors.InvalidSetting as exc:
             raise UsageError(str(exc)) from exc
         return dataclasses.replace(found, clusters=tuple(
@@ -209,47 +190,3 @@ class Session:
         self._service.register_opts(SERVICE_OPTS, group=group)
         found: str | None = self._service[group][name]
         return found
-
-
-def _read_configuration(arguments: Arguments) -> None:
-    objects.register_all()
-    args = [text for path in arguments.files
-            for text in ('--config-file', path)]
-    args += [text for path in arguments.dirs
-             for text in ('--config-dir', path)]
-    try:
-        # Under that name the service finds files and folders of its own.
-        CONF(args, project='cinder', prog='cinder-volume',
-             version=cinder_version.version_string())
-    except (cfg.Error, OSError) as exc:
-        raise UsageError(f'the configuration cannot be read: {exc}') from exc
-
-
-def _backend_configuration(name: str) -> configuration.Configuration:
-    # It cannot be imported before Cinder's objects are registered.
-    from cinder.volume import manager as cinder_manager
-
-    found = configuration.Configuration(
-        cinder_manager.volume_backend_opts, config_group=name)
-    found.append_config_values(cinder_driver.volume_opts)
-    found.append_config_values(backend_opts)
-    return found
-
-
-def _only_backend() -> str:
-    """The backend that uses this driver.
-
-    :raises UsageError: none does, or several do.
-    """
-    enabled = list(CONF.enabled_backends or ())
-    ours = [str(name) for name in enabled if _backend_configuration(
-        name).safe_get('volume_driver') == DRIVER]
-    if len(ours) == 1:
-        return ours[0]
-    if ours:
-        raise UsageError(f'several backends use this driver '
-                         f'({", ".join(ours)}): choose one with --backend')
-    raise UsageError(
-        f'no backend of enabled_backends ({", ".join(enabled) or "empty"}) '
-        f'has volume_driver = {DRIVER}; choose one with --backend, or other '
-        f'files with --config-file')
