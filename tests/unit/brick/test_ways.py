@@ -19,6 +19,7 @@ import socket
 from unittest import mock
 
 from oslo_context import context
+from oslo_context import fixture as context_fixture
 import psutil
 
 from os_brick_ext import conn_props
@@ -106,6 +107,7 @@ class NativeTest(base.BrickTestCase):
         self.assertEqual(3, self.connected())
 
     def test_worker_threads_know_the_request(self) -> None:
+        self.useFixture(context_fixture.ClearRequestContext())
         request = context.RequestContext(overwrite=True)
         seen = []
         real = self.kernel.connect_controller
