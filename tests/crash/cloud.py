@@ -19,7 +19,7 @@ message bus and the scheduler's choice (of one backend) are stand-ins.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 import uuid
 
@@ -27,6 +27,7 @@ from cinder import context as cinder_context
 from cinder.db import api as db_api
 from cinder import exception
 from cinder import objects
+from cinder import service as cinder_service
 from cinder.volume import api as volume_api
 from cinder.volume import manager
 from cinder.volume import rpcapi
@@ -69,6 +70,7 @@ class Service:
         self.life = life.Life(cloud.clusters)
         self.latest: Mapping[str, Any] = {}
         self._database = cloud.database
+        cinder_service.Service.service_id = service_id
         with life.wired(self.life), self._database.used_by(self.life):
             self.manager = manager.VolumeManager(
                 volume_driver=DRIVER, service_name=base.BACKEND,
@@ -111,6 +113,8 @@ class CloudTestCase(base.FederationTestCase):
                                                      is_admin=True)
         for resource in ('volumes', 'snapshots', 'gigabytes'):
             db_api.quota_create(self.context, PROJECT, resource, -1)
+        self.useFixture(fixtures.MockPatchObject(
+            cinder_service.Service, 'service_id', None))
         self._shorten_pauses()
         self.clusters = life.Clusters(self.arrays)
         self._start_bus()
@@ -309,7 +313,12 @@ class CloudTestCase(base.FederationTestCase):
 
     def assert_sound(self) -> None:
         """All invariants hold."""
-        self.assertEqual([], [str(item) for item in self.findings()])
+        self.assert_none(self.findings())
+
+    def assert_none(self, findings: Sequence[invariants.Finding]) -> None:
+        """Fail with what was found."""
+        if findings:
+            self.fail('\n'.join(str(item) for item in findings))
 
     def wipe(self) -> None:
         """Forget everything, whatever state it is in."""

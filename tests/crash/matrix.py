@@ -157,8 +157,8 @@ def _left_over(cloud: clouds.CloudTestCase, operation: operations.Operation
     :returns: names of what is left over.
     """
     found = cloud.findings()
-    wrong = [str(item) for item in found if item.kind not in operation.known]
-    cloud.assertEqual([], wrong)
+    cloud.assert_none([item for item in found
+                       if item.kind not in operation.known])
     names = {operation.known[item.kind] for item in found}
     if cloud.audit.intermediates():
         names.add(INTERMEDIATE)

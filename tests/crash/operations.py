@@ -49,10 +49,8 @@ class Operation(abc.ABC):
     """One thing that can be asked for."""
 
     title: ClassVar[str]
-    # Whether Cinder sends it to another attempt, and whether it is worth
-    # looking at every way in which two attempts can meet.
+    # Whether Cinder may send it to another attempt.
     creates: ClassVar[bool] = False
-    races: ClassVar[bool] = False
     # What may stay wrong when a user gives up halfway, and what to call it.
     known: ClassVar[Mapping[invariants.Kind, str]] = {}
 
@@ -92,7 +90,6 @@ class Create(Operation):
 
     title = 'create'
     creates = True
-    races = True
 
     def fields(self, cloud: clouds.CloudTestCase) -> dict[str, Any]:
         """:returns: what the record has beside the usual."""
@@ -115,7 +112,6 @@ class CreateTyped(Create):
     """A volume whose type has a QoS policy, compression and replicas."""
 
     title = 'create, typed'
-    races = False
 
     def fields(self, cloud: clouds.CloudTestCase) -> dict[str, Any]:
         return {'specs': {'lightos:qos_policy': clouds.POLICY,
@@ -133,7 +129,6 @@ class CreateFromSnapshot(Create):
     """A volume from a snapshot."""
 
     title = 'create from snapshot'
-    races = False
 
     def fields(self, cloud: clouds.CloudTestCase) -> dict[str, Any]:
         return {'snapshot_id': cloud.make_snapshot(cloud.make()).id}

@@ -93,18 +93,19 @@ def page(rows: Sequence[matrix.Row]) -> str:
             f'to:\n\n{effects}')
 
 
-def outline(text: str) -> list[list[str]]:
+def outline(text: str) -> dict[str, list[str]]:
     """Read the results of a page without their numbers.
 
-    :returns: rows of cells, the header first.
+    :returns: by operation: what came of each continuation, in the order of
+        `FOLLOWING`; the header is the row of "Operation".
     """
     table = text.partition('.. list-table::')[2].partition(
         'The effects')[0]
-    cells = [re.sub(r'\s+', ' ', item).strip() for item
-             in re.split(r'^ {3}[* ] - ?|^ {5}- ?', table, flags=re.M)[1:]]
+    cells = [re.sub(r'\d+', '#', ' '.join(item.split())) for item
+             in re.split(r'^ {3}\* -|^ {5}-', table, flags=re.M)[1:]]
     width = 2 + len(FOLLOWING)
-    return [[re.sub(r'\d+', '#', cell) for cell in cells[start:start + width]]
-            for start in range(0, len(cells), width)]
+    return {cells[start]: cells[start + 2:start + width]
+            for start in range(0, len(cells), width)}
 
 
 def write(rows: Sequence[matrix.Row], path: pathlib.Path = PAGE) -> None:
