@@ -147,6 +147,33 @@ class NativeTest(base.BrickTestCase):
         self.connect()
         self.assertEqual(1, len(self.calls('connect ::1 ')))
 
+    def test_a_cluster_that_refuses_the_host(self) -> None:
+        with mock.patch.object(
+                self.kernel, 'connect_controller', autospec=True,
+                side_effect=OSError(errno.EIO, 'Input/output error')):
+            error = self.assertRaises(
+                errors.NotVisible, self.connector().connect_volume,
+                self.data)
+        self.assertIn(f'grant access to {base.HOST_NQN}?', str(error))
+
+    def test_a_rescan_that_fails_is_no_failure(self) -> None:
+        self.connect()
+        self.kernel.deaf.add('events')
+        self.kernel.resize(self.nqn, VOLUME, 3 << 30)
+        self.kernel.set_state('nvme0', 'connecting')
+        real = self.kernel.rescan_controller
+
+        def some(name: str, nqn: str) -> None:
+            if name == 'nvme1':
+                raise FileNotFoundError(errno.ENOENT, name)
+            real(name, nqn)
+
+        with mock.patch.object(self.kernel, 'rescan_controller', some):
+            self.assertEqual(
+                3 << 30, self.connector().extend_volume(self.data))
+        # One is not live, and one has just gone.
+        self.assertEqual(['rescan nvme2'], self.calls('rescan'))
+
     def test_no_node_at_all(self) -> None:
         self.fake.dead.update(self.fake.nodes)
         error = self.assertRaises(
