@@ -14,8 +14,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import TypeVar
 
@@ -186,11 +186,9 @@ class Arrays:
                         tuple(snapshots), unread, _keeps_labels(cluster))
 
     def _wanted(self, cluster: Cluster) -> set[str]:
-        known = cluster.view(0, 0).projects
-        wanted = self._projects | {self._registry.settings.project}
-        if known is not None:
-            wanted = known if self._every_project else wanted & known
-        return set(map(cluster.settings.project, wanted))
+        return projects_on(
+            cluster, self._projects | {self._registry.settings.project},
+            self._every_project)
 
     def _told(self, cluster: Cluster, items: Iterable[T]) -> Iterator[T]:
         count = 0
@@ -213,6 +211,22 @@ class Arrays:
                     before.snapshots, doubts.snapshots, _fresh(
                         doubts.snapshots, doubts.snapshot_names,
                         client.get_snapshot, client.find_snapshot)))
+
+
+def projects_on(cluster: Cluster, names: Collection[str],
+                every: bool = False) -> set[str]:
+    """Choose the projects of a cluster that are to be read.
+
+    :param names: in Cinder; those that the cluster is known not to have are
+        left out.
+    :param every: all that the cluster tells of instead, if it does.
+    :returns: by the cluster's names.
+    """
+    known = cluster.view(0, 0).projects
+    wanted = set(names)
+    if known is not None:
+        wanted = set(known) if every else wanted & known
+    return set(map(cluster.settings.project, wanted))
 
 
 def _fresh(objects: Mapping[str, str], names: Iterable[tuple[str, str]],
@@ -250,5 +264,3 @@ def _keeps_labels(cluster: Cluster) -> bool:
     vitals = cluster.vitals
     return (vitals is not None and vitals.version is not None
             and cluster.has_labels)
-
-

@@ -81,9 +81,7 @@ class Audit:
         return invariants.check(load(ctxt), now, self.before, self._rules)
 
     def intermediates(self) -> int:
-        """:returns: how many intermediate snapshots there are; each must
-        have an end.
-        """
+        """Count the intermediate snapshots; each must have an end."""
         found = [item for cluster in self._clusters.values()
                  for item in cluster.state()['snapshots']
                  if _is_intermediate(item['name'])

@@ -32,8 +32,8 @@ import threading
 from typing import Any
 from unittest import mock
 
-from sqlalchemy import event
 from sqlalchemy.engine import base as sqla
+from sqlalchemy import event
 
 from cinder_lightbits_federation.lightbits import errors
 from cinder_lightbits_federation.lightbits import exchange

@@ -263,7 +263,7 @@ class ZuulTestCase(base.BaseTestCase):
         abstract = {name for name, job in self.jobs.items()
                     if job.get('abstract')}
         self.assertEqual(set(self.jobs) - abstract, used)
-        self.assertTrue(abstract <= parents)
+        self.assertTrue(abstract <= parents, abstract - parents)
 
     def test_tox_environments_exist(self) -> None:
         parser = configparser.RawConfigParser()

@@ -117,7 +117,7 @@ class _Session:
         elif opcode == _GET_LOG:
             self._respond(number, 0, _INVALID_FIELD)
         elif opcode != _EVENT:
-            # Keep-alives and features. Events would be answered with one.
+            # Keep-alive and features. Events would be answered with one.
             self._respond(number, 0)
 
     def _piece(self, entry: bytes) -> bytes:

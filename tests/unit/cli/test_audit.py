@@ -248,7 +248,8 @@ class ConfigurationTest(base.CliTestCase):
 
     def test_unknown_command_and_option(self) -> None:
         self.assertEqual(Outcome.USAGE, self.command('audits').outcome)
-        error = self.assertRaises(SystemExit, self.command, 'audit', '--unknown')
+        error = self.assertRaises(SystemExit, self.command, 'audit',
+                                  '--unknown')
         self.assertEqual(Outcome.USAGE, error.code)
 
     def test_the_log_goes_where_it_is_told(self) -> None:

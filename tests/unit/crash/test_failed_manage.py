@@ -17,8 +17,7 @@ from tests.unit.driver import base
 
 
 class FailedManageTestCase(cloud.CloudTestCase):
-    """The service dies of it, or the database fails, and the user gives up.
-    """
+    """The service dies, or the database fails, and the user gives up."""
 
     CLUSTERS = ('east',)
 

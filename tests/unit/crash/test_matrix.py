@@ -91,7 +91,8 @@ class BrokenDriverTestCase(cloud.CloudTestCase):
         self.assertIn('it is not where its record says', found[0])
 
     def test_a_delete_that_does_nothing_leaves_volumes_behind(self) -> None:
-        with mock.patch.object(federation.Federation, 'delete_volume'):
+        with mock.patch.object(federation.Federation, 'delete_volume',
+                               autospec=True):
             found = self.problems(continuations.Delete())
 
         self.assertIn('Cinder does not know this object of ours', found[0])
