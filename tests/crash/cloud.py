@@ -20,7 +20,7 @@ message bus and the scheduler's choice (of one backend) are stand-ins.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 import uuid
 
 from cinder import context as cinder_context
@@ -56,6 +56,13 @@ SLOW = ('create', 'update', 'delete', 'rollback', 'snapshot_create',
 # "error" in general.
 DELETABLE = ('available', 'error', 'error_managing')
 RESET = {'managing': 'error_managing'}
+
+
+def request_spec(volume: Any, **spec: Any) -> Any:
+    """:returns: what a create request says of a volume."""
+    return objects.RequestSpec(
+        volume_id=volume.id, snapshot_id=volume.snapshot_id,
+        source_volid=volume.source_volid, **spec)
 
 
 class Service:
@@ -100,6 +107,8 @@ class CloudTestCase(base.FederationTestCase):
     MOCK_WORKER = False
     CLUSTERS = ('east', 'west')
     NODES = 1
+    # Options of the backend's section.
+    BACKEND: ClassVar[Mapping[str, Any]] = {}
 
     def setUp(self) -> None:
         super().setUp()
@@ -107,7 +116,8 @@ class CloudTestCase(base.FederationTestCase):
             federation.seed_foreign(array)
             self.make_policy(name)
             array.set_delays(**dict.fromkeys(SLOW, FOREVER))
-        self.write_config(self.sections(), lightbits_poll_interval=600)
+        self.write_config(self.sections(), lightbits_poll_interval=600,
+                          **self.BACKEND)
         self.flags(service_down_time=FOREVER * 100)
         self.context = cinder_context.RequestContext(USER, PROJECT,
                                                      is_admin=True)
@@ -162,6 +172,12 @@ class CloudTestCase(base.FederationTestCase):
         self.service = made
         return made
 
+    def look_again(self) -> None:
+        """Have the service look at clusters that were silent."""
+        federation = self.service.manager.driver.federation
+        for cluster in federation.registry.clusters:
+            cluster.refresh(federation.deadline())
+
     def workers(self) -> list[Any]:
         """:returns: records of unfinished work of the service's own row."""
         return list(db_api.worker_get_all(self.context,
@@ -180,13 +196,14 @@ class CloudTestCase(base.FederationTestCase):
         """A record as the API makes it for a create request."""
         return self.volume(host=PLACE, project_id=PROJECT, **fields)
 
-    def ask_to_create(self, volume: Any) -> None:
-        """Send a create request to the service, as the scheduler does."""
-        spec = objects.RequestSpec(
-            volume_id=volume.id, snapshot_id=volume.snapshot_id,
-            source_volid=volume.source_volid)
-        rpcapi.VolumeAPI().create_volume(self.context, volume, spec, {},
-                                         allow_reschedule=False)
+    def ask_to_create(self, volume: Any, **spec: Any) -> None:
+        """Send a create request to the service, as the scheduler does.
+
+        :param spec: what else the request says.
+        """
+        rpcapi.VolumeAPI().create_volume(
+            self.context, volume, request_spec(volume, **spec), {},
+            allow_reschedule=False)
 
     def make(self, **fields: Any) -> Any:
         """A volume that exists."""

@@ -19,7 +19,6 @@ import contextlib
 from typing import Any, ClassVar
 
 from cinder import exception
-from cinder import objects
 from cinder.scheduler import rpcapi as scheduler_rpcapi
 
 from tests.crash import cloud as clouds
@@ -146,9 +145,7 @@ def _attempt_again(cloud: clouds.CloudTestCase, old: Any) -> None:
     old.host = None
     old.save()
     scheduler_rpcapi.SchedulerAPI().create_volume(
-        cloud.context, old, request_spec=objects.RequestSpec(
-            volume_id=old.id, snapshot_id=old.snapshot_id,
-            source_volid=old.source_volid))
+        cloud.context, old, request_spec=clouds.request_spec(old))
 
 
 def _clean_up(service: clouds.Service, old: Any) -> None:

@@ -73,8 +73,7 @@ def _fail_and_create(cloud: clouds.CloudTestCase, silence: int | None
                 update = driver.create_cloned_volume(volume, source)
         except exception.CinderException:
             cloud.assertIsNotNone(silence, 'it failed by itself')
-            for cluster in driver.federation.registry.clusters:
-                cluster.refresh(driver.federation.deadline())
+            cloud.look_again()
             update = driver.create_volume(volume)
     volume.update({**update, 'status': 'available'})
     volume.save()
