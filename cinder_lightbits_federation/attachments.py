@@ -32,6 +32,12 @@ from cinder_lightbits_federation.timing import Deadline
 
 LOG = logging.getLogger(__name__)
 
+# After these a host that was to be admitted has certainly not been.
+NOT_ADMITTED = (
+    access.AccessError, errors.ClusterUnavailable, errors.IdentityMismatch,
+    errors.ObjectMissing, errors.UnknownCluster, lb_errors.InvalidReply,
+    lb_errors.NotSent, lb_errors.Rejected)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Attachment:
@@ -57,6 +63,9 @@ class Attachments:
         :param attached: the hosts that attachments exist for.
         :raises AddressLimitExceeded: the IP ACL would grow past its limit.
         :raises NoUsableAddress: none of the host's addresses is selected.
+        :raises OutcomeUnknown: the host was admitted, and where the volume
+            is could not be found out. Other errors that are not among
+            `NOT_ADMITTED` leave it open whether the host was admitted.
         """
         def admit(_cluster: Cluster, now: model.Volume
                   ) -> model.VolumeChange | None:
@@ -110,5 +119,10 @@ class Attachments:
         if cluster.vitals is not None:
             return cluster.vitals.info
         project = cluster.settings.project(self._registry.settings.project)
-        with cluster.api(deadline) as client:
-            return client.cluster_info(project, deadline=deadline)
+        try:
+            with cluster.api(deadline) as client:
+                return client.cluster_info(project, deadline=deadline)
+        except lb_errors.LightbitsError as exc:
+            raise errors.OutcomeUnknown(
+                f'the host has access, but the endpoints of cluster '
+                f'{cluster.name} are not known: {exc}') from exc

@@ -28,6 +28,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from cinder_lightbits_federation import access
+from cinder_lightbits_federation import admission
 from cinder_lightbits_federation import connection
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.exception import told_as
@@ -243,10 +244,12 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         """
         with translated(volume.id):
             networks = self.federation.settings.data_networks
-            attachment = self.federation.attachments.attach(
-                self._ref(volume), records.host_of(connector, networks),
-                records.attached_hosts(volume, networks),
-                self.federation.deadline())
+            host = records.host_of(connector, networks)
+            with admission.recorded(volume, connector):
+                attachment = self.federation.attachments.attach(
+                    self._ref(volume), host,
+                    records.attached_hosts(volume, networks),
+                    self.federation.deadline())
         return {'driver_volume_type': constants.LIGHTOS,
                 'data': connection.properties(attachment).to_dict()}
 

@@ -71,9 +71,26 @@ class Edit:
         self._volume: model.Volume | None = None
         self._refused: str | None = None
         self._trouble: errors.LightbitsError | None = None
+        self._perhaps_done = False
 
     def run(self) -> model.Volume:
-        """See `volumes.VolumeCalls.update_volume`."""
+        """See `volumes.VolumeCalls.update_volume`.
+
+        :raises Ambiguous: a write may have been applied; what it says after
+            the colon is what has ended the edit.
+        """
+        try:
+            return self._until_done()
+        except (errors.Ambiguous, errors.NotFound):
+            raise
+        except errors.LightbitsError as error:
+            if not self._perhaps_done:
+                raise
+            raise errors.Ambiguous(
+                f'volume {self._uuid} may have been changed: {error}',
+                cluster=error.cluster, operation='volumes.update') from error
+
+    def _until_done(self) -> model.Volume:
         what = f'volume {self._uuid} to change'
         reserve = min(self._deadline.remaining() * LAST_LOOK,
                       LONGEST_LAST_LOOK)
@@ -119,8 +136,10 @@ class Edit:
             self._calls.change_volume(
                 self._project, self._uuid, change, etag=volume.etag,
                 deadline=self._deadline)
+            self._perhaps_done = True
         except _LOOK_AGAIN as error:
             self._trouble = error
+            self._perhaps_done |= isinstance(error, errors.Ambiguous)
         except errors.BadRequest as error:
             self._trouble = error
             self._judge(volume, error)

@@ -32,7 +32,7 @@ PURE = frozenset({
     'capacity', 'conformance', 'errors', 'location', 'ownership',
     'placement', 'refs', 'reservations', 'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
-    'audit.database', 'cli', 'driver', 'exception', 'manageable', 'records',
+    'admission', 'audit.database', 'cli', 'driver', 'exception', 'manageable', 'records',
     'returning', 'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.

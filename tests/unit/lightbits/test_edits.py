@@ -178,6 +178,27 @@ class EditTestCase(sim_base.SimTestCase):
                                   growing(2 * GIB), 1)
         self.assertIn('state Available', str(error))
 
+    def test_a_refusal_after_the_write(self) -> None:
+        """It does not hide that the change was made."""
+        self.east.fault('status', route='volumes.get', status=403, after=1)
+        error = self.assertRaises(errors.Ambiguous, self.edit,
+                                  growing(2 * GIB))
+        self.assertIn('403', str(error))
+        self.east.clear_faults()
+        now = self.made.get_volume(PROJECT, self.source.uuid)
+        self.assertEqual(2 * GIB, now.size)
+
+    def test_a_refusal_after_a_write_in_doubt(self) -> None:
+        self.east.fault('apply_then_drop', route='volumes.update', count=1)
+        self.east.fault('status', route='volumes.get', status=403, after=1)
+        self.assertRaises(errors.Ambiguous, self.edit, growing(2 * GIB))
+
+    def test_a_refusal_before_any_write(self) -> None:
+        self.east.fault('status', route='volumes.update', status=409,
+                        count=1)
+        self.east.fault('status', route='volumes.get', status=403, after=1)
+        self.assertRaises(errors.Forbidden, self.edit, growing(2 * GIB))
+
     def test_gone(self) -> None:
         self.made.delete_volume(PROJECT, self.source.uuid)
         self.assertRaises(errors.NotFound, self.edit, growing(2 * GIB))

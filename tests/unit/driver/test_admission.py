@@ -1,0 +1,142 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Attachments say who may have access before the array does."""
+
+from typing import Any
+
+from cinder import exception
+from cinder import objects
+
+from tests.unit.driver import base
+
+
+class AdmissionTestCase(base.FederationTestCase):
+
+    NODES = 1
+    CLUSTERS = ('east',)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.drv = self.start_driver()
+        self.east = self.arrays['east']
+        self.record = self.made(self.drv)
+        self.host = base.connector(1)
+
+    def reserve(self) -> Any:
+        """Reserve an attachment, as the API does."""
+        made = objects.VolumeAttachment(
+            context=self.context, volume_id=self.record.id,
+            attach_status='reserved')
+        made.create()
+        return made
+
+    def state(self, attachment: Any) -> tuple[str, str | None]:
+        """Return what the record says: status, and NQN of the host."""
+        now = self.reread(attachment)
+        connector = now.connector or {}
+        return now.attach_status, connector.get('nqn')
+
+    def admitted(self) -> list[str]:
+        """Return who is in the ACL on the array."""
+        acl = self.on(self.record)[1]['acl']['values']
+        return [item for item in acl if item != 'ALLOW_NONE']
+
+    def attach_host(self) -> Any:
+        return self.drv.initialize_connection(self.record, self.host)
+
+    def test_it_says_so_when_the_host_is_admitted(self) -> None:
+        attachment = self.reserve()
+
+        self.attach_host()
+
+        self.assertEqual(('attaching', base.nqn(1)), self.state(attachment))
+        self.assertEqual(self.host, self.reread(attachment).connector)
+
+    def test_it_still_does_when_the_outcome_is_not_known(self) -> None:
+        attachment = self.reserve()
+        self.east.fault('apply_then_drop', route='volumes.update')
+        self.east.fault('status', route='volumes.get', status=403, after=1)
+
+        self.assertRaises(exception.CinderException, self.attach_host)
+
+        self.east.clear_faults()
+        self.assertEqual([base.nqn(1)], self.admitted())
+        self.assertEqual(('attaching', base.nqn(1)), self.state(attachment))
+        self.drv.terminate_connection(
+            self.record, self.reread(attachment).connector, force=False)
+        self.assertEqual([], self.admitted())
+
+    def test_it_does_not_when_the_array_has_refused(self) -> None:
+        attachment = self.reserve()
+        self.east.fault('status', route='volumes.update', status=403)
+
+        self.assertRaises(exception.CinderException, self.attach_host)
+
+        self.assertEqual(('reserved', None), self.state(attachment))
+        self.assertEqual([], self.admitted())
+
+    def test_it_does_not_when_the_array_is_away(self) -> None:
+        attachment = self.reserve()
+        self.east.stop()
+
+        self.assertRaises(exception.CinderException, self.attach_host)
+
+        self.assertEqual(('reserved', None), self.state(attachment))
+
+    def test_it_does_not_when_the_host_cannot_be_admitted(self) -> None:
+        attachment = self.reserve()
+        self.host = base.connector(1, *(f'192.0.2.{number}'
+                                        for number in range(1, 18)))
+
+        self.assertRaises(exception.CinderException, self.attach_host)
+
+        self.assertEqual(('reserved', None), self.state(attachment))
+
+    def test_what_somebody_else_has_changed_is_left(self) -> None:
+        """Cinder itself may have got further in the meantime."""
+        attachment = self.reserve()
+        self.east.fault('status', route='volumes.update', status=403)
+        attach = self.drv.federation.attachments.attach
+
+        def slow(*arguments: Any) -> Any:
+            now = self.reread(attachment)
+            now.attach_status = 'attached'
+            now.save()
+            return attach(*arguments)
+
+        self.drv.federation.attachments.attach = slow  # type: ignore[method-assign]
+        self.assertRaises(exception.CinderException, self.attach_host)
+
+        self.assertEqual(('attached', base.nqn(1)), self.state(attachment))
+
+    def test_it_is_not_guessed_which_attachment_is_meant(self) -> None:
+        attachments = [self.reserve(), self.reserve()]
+
+        self.attach_host()
+
+        self.assertEqual([('reserved', None)] * 2,
+                         [self.state(item) for item in attachments])
+
+    def test_a_host_that_is_recorded_needs_no_other_attachment(self) -> None:
+        self.attachment(self.record, self.host)
+        waiting = self.reserve()
+
+        self.attach_host()
+
+        self.assertEqual(('reserved', None), self.state(waiting))
+
+    def test_without_any_attachment(self) -> None:
+        """The attach API of before reserves none."""
+        self.attach_host()
+
+        self.assertEqual([base.nqn(1)], self.admitted())
