@@ -18,7 +18,7 @@ glance properties with it; a hundred thousand of them take minutes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 import contextlib
 import datetime
 import json
@@ -157,20 +157,23 @@ class Database:
                if not self._is_ours(item))),
             self._use_ip_acl)
 
-    def at(self, places: Iterable[tuple[str, str]]) -> Books:
+    def at(self, places: Collection[tuple[str, str]]) -> Books:
         """Find the records that name certain places, of any backend.
+
+        Costs a look at all records of a cluster: places have no index.
 
         :param places: UUIDs of a cluster and of an object on it.
         """
+        wanted = frozenset(places)
         found: set[str] = set()
         for model in (self._volume, self._snapshot):
-            with reading() as session:
-                for cluster, uuid in places:
-                    found.update(row.id for row in session.query(
-                        model.id).filter(
-                            model.deleted.is_(False),
-                            model.provider_location.like(
-                                f'{TAG}:{cluster}:%:{uuid}:%')))
+            for cluster in {cluster for cluster, _uuid in wanted}:
+                rows = self._pages(
+                    model, (model.id, model.provider_location),
+                    model.provider_location.startswith(f'{TAG}:{cluster}:'))
+                found.update(
+                    row.id for row in rows
+                    if (cluster, _object_in(row.provider_location)) in wanted)
         return self.again(found)
 
     def _is_ours(self, row: Row) -> bool:
@@ -266,6 +269,11 @@ class Database:
             return host_of(connector, self._networks)
         except AccessError:
             return None
+
+
+def _object_in(provider_location: str) -> str:
+    """:returns: the object's UUID in the text of a location."""
+    return (*provider_location.split(':'), '', '', '')[3]
 
 
 def _volume(row: Row) -> VolumeRecord:

@@ -58,7 +58,7 @@ class Ratio(columns.FormattableColumn[float | None]):
     """A share; in words per cent."""
 
     def human_readable(self) -> str:
-        """:returns: such as ``12.3 %``, empty if not known."""
+        """:returns: such as ``12.3%``, empty if not known."""
         return '' if self._value is None else f'{self._value:.1%}'
 
     def machine_readable(self) -> float | None:

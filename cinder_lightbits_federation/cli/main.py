@@ -26,7 +26,11 @@ from cliff import commandmanager
 
 from cinder_lightbits_federation.cli import audit
 from cinder_lightbits_federation.cli import base
+from cinder_lightbits_federation.cli import capacity
+from cinder_lightbits_federation.cli import clusters
+from cinder_lightbits_federation.cli import listing
 from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.cli import placement
 from cinder_lightbits_federation.cli.session import Arguments
 from cinder_lightbits_federation.cli.session import Session
 
@@ -38,6 +42,14 @@ LEVELS = {0: logging.ERROR, 1: logging.WARNING, 2: logging.INFO}
 
 COMMANDS: dict[str, type[command.Command]] = {
     'audit': audit.Audit,
+    'capacity': capacity.Capacity,
+    'cluster list': clusters.ClusterList,
+    'cluster show': clusters.ClusterShow,
+    'placement explain': placement.PlacementExplain,
+    'snapshot list': listing.SnapshotList,
+    'snapshot show': listing.SnapshotShow,
+    'volume list': listing.VolumeList,
+    'volume show': listing.VolumeShow,
 }
 
 

@@ -1,0 +1,267 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``cluster list``, ``cluster show`` and ``capacity``."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from cliff import columns as cliff_columns
+from oslotest import base as oslo_base
+
+from cinder_lightbits_federation.cli import columns
+from cinder_lightbits_federation.cli.outcome import Outcome
+from tests.unit.cli import base
+
+
+class ClusterTestCase(base.CliTestCase):
+
+    def clusters(self, outcome: Outcome = Outcome.CLEAN
+                 ) -> dict[str, dict[str, Any]]:
+        """:returns: the list, by name."""
+        rows = self.rows('cluster', 'list', outcome=outcome)
+        return {row['name']: row for row in rows}
+
+    def reconfigure(self, **sections: dict[str, Any]) -> None:
+        """Change sections of clusters, behind the driver's back."""
+        self.write_config({
+            name: self.section(name, **sections.get(name, {}))
+            for name in self.arrays})
+
+
+class ListTest(ClusterTestCase):
+
+    def test_all_is_well(self) -> None:
+        array = self.arrays['east']
+
+        found = self.clusters()
+
+        self.assertEqual({'east', 'west'}, set(found))
+        east = found['east']
+        self.assertEqual(
+            (array.uuid, 'enabled', 'connected', '', 'OK', 0.0),
+            tuple(east[key] for key in (
+                'uuid', 'admin_state', 'connection', 'reason', 'health',
+                'ratio')))
+        self.assertIn(array.api_endpoints[0], east['api_endpoints'])
+        self.assertTrue(east['subsystem_nqn'].startswith('nqn.'))
+        self.assertRegex(east['version'], r'^\d+\.\d+$')
+        self.assertEqual(0, east['connection_age'])
+
+    def test_ratio(self) -> None:
+        self.made(self.driver, 100, specs={'lightos:cluster': 'east'})
+        found = self.clusters()
+        self.assertGreater(found['east']['ratio'], 0)
+        self.assertEqual(0, found['west']['ratio'])
+
+    def test_down(self) -> None:
+        self.arrays['west'].stop()
+        west = self.clusters(Outcome.SILENT)['west']
+        self.assertEqual('disconnected', west['connection'])
+        self.assertIn('[lightbits_cluster:west] api_endpoints',
+                      west['reason'])
+        self.assertEqual(0, west['connection_age'])
+
+    def test_unauthorized(self) -> None:
+        self.reconfigure(west={'jwt': 'no-token'})
+        west = self.clusters(Outcome.SILENT)['west']
+        self.assertEqual('unauthorized', west['connection'])
+        self.assertIn('jwt', west['reason'])
+        self.assertNotIn('no-token', str(west))
+
+    def test_states_of_administration(self) -> None:
+        self.reconfigure(east={'admin_state': 'draining'},
+                         west={'admin_state': 'lost'})
+        found = self.clusters()
+        self.assertEqual(('draining', 'connected'),
+                         (found['east']['admin_state'],
+                          found['east']['connection']))
+        self.assertEqual(('lost', 'not asked', 'declared lost'),
+                         (found['west']['admin_state'],
+                          found['west']['connection'],
+                          found['west']['reason']))
+
+    def test_broken_section(self) -> None:
+        self.reconfigure(west={'cluster_uuid': 'x'})
+        west = self.clusters(Outcome.SILENT)['west']
+        self.assertEqual('misconfigured', west['connection'])
+        self.assertIn('cluster_uuid', west['reason'])
+
+    def test_table(self) -> None:
+        table = self.command('cluster', 'list').out
+        self.assertIn('connection', table)
+        self.assertNotIn('subsystem_nqn', table)
+        self.assertIn('subsystem_nqn',
+                      self.command('cluster', 'list', '--long').out)
+
+
+class ShowTest(ClusterTestCase):
+
+    def show(self, name: str, outcome: Outcome = Outcome.CLEAN) -> Any:
+        """:returns: what is shown of a cluster."""
+        return self.rows('cluster', 'show', name, outcome=outcome)
+
+    def test_all_is_well(self) -> None:
+        array = self.arrays['east']
+
+        east = self.show('east')
+
+        self.assertEqual(
+            ('east', array.uuid, array.uuid, ['default'], 'cluster '
+             'statistics', False),
+            tuple(east[key] for key in (
+                'name', 'uuid', 'expected_uuid', 'projects',
+                'capacity_source', 'upgrading')))
+        self.assertGreater(east['effective'], base.GIB)
+        self.assertEqual(self.NODES, len(east['api_endpoints']))
+        for line in east['api_endpoints']:
+            self.assertRegex(line, r'\((seed|learned)\): up, \d+ ms$')
+        self.assertEqual(self.NODES, len(east['discovery_endpoints']))
+
+    def test_by_uuid(self) -> None:
+        self.assertEqual('west',
+                         self.show(self.arrays['west'].uuid)['name'])
+
+    def test_an_endpoint_is_down(self) -> None:
+        array = self.arrays['east']
+        array.stop_api(1)
+        states = {line.partition(' ')[0]: line
+                  for line in self.show('east')['api_endpoints']}
+        self.assertIn('down, ', states[array.api_endpoints[1]])
+        self.assertIn('up, ', states[array.api_endpoints[0]])
+
+    def test_down(self) -> None:
+        self.arrays['east'].stop()
+        east = self.show('east', Outcome.SILENT)
+        self.assertEqual('disconnected', east['connection'])
+        self.assertIn('(seed): down', east['api_endpoints'][0])
+        self.assertIsNone(east['effective'])
+
+    def test_lost(self) -> None:
+        self.reconfigure(east={'admin_state': 'lost'})
+        self.assertEqual('not asked', self.show('east')['connection'])
+
+    def test_unknown(self) -> None:
+        found = self.command('cluster', 'show', 'south')
+        self.assertEqual(Outcome.USAGE, found.outcome)
+        self.assertIn('known are: east, west', found.err)
+
+    def test_broken(self) -> None:
+        self.reconfigure(east={'cluster_uuid': 'x'})
+        found = self.command('cluster', 'show', 'east')
+        self.assertEqual(Outcome.USAGE, found.outcome)
+        self.assertIn('cluster_uuid', found.err)
+
+
+class CapacityTest(ClusterTestCase):
+
+    def figures(self, *argv: str, outcome: Outcome = Outcome.CLEAN
+                ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """:returns: the figures of the backend, and by cluster."""
+        rows = self.rows('capacity', *argv, outcome=outcome)
+        total, = (row for row in rows if row['scope'] == 'backend')
+        return total, {row['cluster']: row for row in rows
+                       if row['scope'] == 'cluster'}
+
+    def test_sums(self) -> None:
+        self.made(self.driver, 30, specs={'lightos:cluster': 'east'})
+
+        total, each = self.figures()
+
+        for key in ('total', 'free', 'provisioned'):
+            self.assertEqual(
+                each['east'][key] + each['west'][key], total[key], key)
+        self.assertEqual(30 * base.GIB, each['east']['provisioned'])
+        self.assertEqual(each['west']['largest_volume'],
+                         total['largest_volume'])
+        self.assertGreater(each['west']['largest_volume'],
+                           each['east']['largest_volume'])
+        self.assertEqual('lightbits', total['cluster'])
+
+    def test_replicas(self) -> None:
+        three, _each = self.figures()
+        one, _each = self.figures('--replicas', '1')
+        self.assertEqual(3 * three['total'], one['total'])
+
+    def test_what_takes_no_volumes_is_in_no_sum(self) -> None:
+        self.reconfigure(west={'admin_state': 'disabled'})
+        total, each = self.figures()
+        self.assertEqual((False, 'disabled', 0), tuple(
+            each['west'][key] for key in (
+                'accepts_volumes', 'reason', 'largest_volume')))
+        self.assertEqual(each['east']['total'], total['total'])
+
+    def test_silent(self) -> None:
+        self.arrays['west'].stop()
+        total, each = self.figures(outcome=Outcome.SILENT)
+        self.assertIsNone(each['west']['total'])
+        self.assertEqual(each['east']['total'], total['total'])
+        self.assertIn('Cluster west could not be asked',
+                      self.command('capacity').err)
+
+    def test_unknown_size(self) -> None:
+        """A project's token may read neither cluster nor nodes."""
+        for array in self.arrays.values():
+            array.set_switches(tenants_read_nodes=False)
+        self.reconfigure(**{
+            name: {'jwt': array.token(scope='default')}
+            for name, array in self.arrays.items()})
+        total, each = self.figures()
+        self.assertIsNone(each['east']['total'])
+        self.assertIn('2 clusters of unknown size', total['reason'])
+
+    def test_table(self) -> None:
+        table = self.command('capacity').out
+        self.assertIn('GiB', table)
+        self.assertIn('%', table)
+
+
+class ColumnsTest(oslo_base.BaseTestCase):
+
+    def check(self, column: cliff_columns.FormattableColumn[Any],
+              human: str, machine: Any) -> None:
+        self.assertEqual((human, machine), (column.human_readable(),
+                                            column.machine_readable()))
+
+    def test_age(self) -> None:
+        for seconds, human in ((0, '0 s'), (59.9, '59 s'), (60, '1 min'),
+                               (3725, '1 h 2 min'), (266_400, '3 d 2 h'),
+                               (86_401, '1 d 1 s')):
+            self.check(columns.Age(seconds), human, int(seconds))
+        self.check(columns.Age(None), '', None)
+
+    def test_size(self) -> None:
+        self.check(columns.Size(3 * base.GIB // 2), '1.5 GiB',
+                   3 * base.GIB // 2)
+        self.check(columns.Size(None), '', None)
+
+    def test_ratio(self) -> None:
+        self.check(columns.Ratio(0.12345678), '12.3%', 0.123457)
+        self.check(columns.Ratio(None), '', None)
+
+    def test_names(self) -> None:
+        self.check(columns.Names(('a', 'b')), 'a\nb', ['a', 'b'])
+
+
+class StreamsTest(base.CliTestCase):
+
+    CLUSTERS = ('east',)
+    NODES = 1
+
+    def test_what_was_logged_is_on_stderr(self) -> None:
+        err = io.StringIO()
+        found = self.command('-v', '-v', 'cluster', 'list', '-f', 'json',
+                             stderr=err)
+        self.assertEqual(1, len(found.json()))
+        self.assertIn('is connected', err.getvalue())
