@@ -39,6 +39,7 @@ from tests.crash import bus
 from tests.crash import life
 from tests.embedded import federation
 from tests.embedded import invariants
+from tests import releases
 from tests.unit.driver import base
 
 DRIVER = 'cinder_lightbits_federation.driver.LightbitsFederationDriver'
@@ -142,7 +143,7 @@ class CloudTestCase(base.FederationTestCase):
             lambda seconds, stop=None: pause(min(seconds, 0.001), stop)))
 
     def _start_bus(self) -> None:
-        self.database = life.Database(db_api.get_engine())
+        self.database = life.Database(releases.engine())
         self.database.start()
         self.addCleanup(self.database.stop)
         self.bus = bus.Bus()

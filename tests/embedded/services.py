@@ -32,7 +32,6 @@ i18n.enable_lazy()
 
 from cinder.cmd import volume as volume_command  # noqa: E402
 from cinder.common import config as cinder_config  # noqa: E402
-from cinder.db import api as db_api  # noqa: E402
 from cinder.db import migration  # noqa: E402
 from cinder import objects  # noqa: E402
 from cinder import rpc  # noqa: E402
@@ -48,6 +47,7 @@ from oslo_service import wsgi as oslo_wsgi  # noqa: E402
 from tests.embedded import settings  # noqa: E402
 from tests.embedded import sqlite  # noqa: E402
 from tests.embedded import wsgi  # noqa: E402
+from tests import releases  # noqa: E402
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ def start(kinds: collections.abc.Collection[str]) -> Running:
 
     :param kinds: out of :data:`ALL`.
     """
-    sqlite.serialise(db_api.get_engine())
+    sqlite.serialise(releases.engine())
     migration.db_sync()
     coordination.COORDINATOR.start()
     rpc.init(CONF)
