@@ -12,6 +12,7 @@
 
 """Extra specs of volume types."""
 
+from unittest import mock
 from cinder.volume.drivers import lightos as in_tree
 import hypothesis
 from hypothesis import strategies as st
@@ -166,10 +167,13 @@ class InTreeCompatibilityTest(base.BaseTestCase):
                 None, text, 'neither')
             self.assertEqual(theirs, str(read(compression=text).compression))
 
-    def test_qos_policy_key(self):
-        if not hasattr(in_tree, 'LIGHTOS_QOS_POLICY_SPEC'):
-            self.skipTest('Cinder 29 was the first with QoS in its driver')
-        self.assertEqual(in_tree.LIGHTOS_QOS_POLICY_SPEC, spec.QOS_POLICY)
+    def test_keys(self):
+        keys = (spec.NUM_REPLICAS, spec.PROJECT_NAME, spec.QOS_POLICY)
+        volume = mock.Mock()
+        volume.volume_type.extra_specs = {key: f'of {key}' for key in keys}
+        _compression, *theirs = in_tree.LightOSVolumeDriver._get_volume_specs(
+            mock.Mock(), volume)
+        self.assertEqual([f'of {key}' for key in keys], theirs)
 
 
 class HelpTest(base.BaseTestCase):
