@@ -45,9 +45,10 @@ ADOPTING = frozenset({
 # Values of a volume's migration_status that mean no migration is under way.
 NOT_MIGRATING = frozenset({'', 'none', 'success', 'error'})
 
-# An attachment in one of these gives its host access for certain; in any
-# other it may or may not.
-CONNECTED = frozenset({'attaching', 'attached'})
+# Statuses of an attachment (VolumeAttachStatus). The host of the first has
+# access for certain; that of the second is recorded before it is admitted.
+ATTACHED = 'attached'
+ATTACHING = 'attaching'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

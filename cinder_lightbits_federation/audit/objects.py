@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cinder_lightbits_federation.access import HostAccess
+from cinder_lightbits_federation.audit.books import ATTACHED
+from cinder_lightbits_federation.audit.books import ATTACHING
 from cinder_lightbits_federation.audit.books import AttachmentRecord
-from cinder_lightbits_federation.audit.books import CONNECTED
 from cinder_lightbits_federation.audit.books import Record
 from cinder_lightbits_federation.audit.books import SnapshotRecord
 from cinder_lightbits_federation.audit.books import VolumeRecord
@@ -106,28 +107,31 @@ class Access:
     """Who should have access to one volume, by its attachments.
 
     :ivar hosts: those that must have it.
-    :ivar leaving: those that may have it: being detached, or in error.
+    :ivar perhaps: those that may have it: being attached just now, being
+        detached, or in error.
     :ivar coming: somebody may be being admitted at this moment.
     """
 
     def __init__(self, attachments: Sequence[AttachmentRecord],
                  scene: Scene) -> None:
         self.hosts: list[HostAccess] = []
-        self.leaving: list[HostAccess] = []
+        self.perhaps: list[HostAccess] = []
         self.coming = False
         for item in attachments:
             if item.host is None:
                 self.coming |= scene.recent(item.changed_at)
-            elif item.status in CONNECTED:
+            elif item.status == ATTACHED or (
+                    item.status == ATTACHING
+                    and not scene.recent(item.changed_at)):
                 self.hosts.append(item.host)
             else:
-                self.leaving.append(item.host)
+                self.perhaps.append(item.host)
 
     @property
     def owned(self) -> frozenset[str]:
         """All addresses of all those hosts."""
         return frozenset[str]().union(
-            *(host.owned for host in (*self.hosts, *self.leaving)))
+            *(host.owned for host in (*self.hosts, *self.perhaps)))
 
 
 def check_access(record: VolumeRecord, here: Sighting[model.Volume],
@@ -142,7 +146,7 @@ def check_access(record: VolumeRecord, here: Sighting[model.Volume],
             yield scene.about(
                 Kind.HOST_MISSING, Severity.ERROR, here,
                 f'host {nqn} is attached and not in the ACL', record, nqn)
-    tolerated = attached | {host.nqn for host in access.leaving}
+    tolerated = attached | {host.nqn for host in access.perhaps}
     for nqn in sorted(acl - tolerated):
         whose = ('any host' if nqn == model.ALLOW_ANY
                  else f'host {nqn}, which no attachment names,')

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from oslotest import base
@@ -188,6 +189,18 @@ class AccessTest(base.BaseTestCase):
         self.assertEqual(
             {IN_FLIGHT}, {item.severity for item in self.check(
                 world.ADMITTED, coming)})
+
+    def test_a_recorded_host_may_not_be_admitted_yet(self) -> None:
+        coming = changed(world.ATTACHMENT, status='attaching',
+                         changed_at=world.NOW)
+        self.assertEqual((), self.check(world.ADMITTED, coming))
+        self.assertEqual((), self.check(world.ON_ARRAY, coming))
+        stuck = changed(coming, changed_at=world.NOW - datetime.timedelta(
+            days=1))
+        self.assertEqual((), self.check(world.ADMITTED, stuck))
+        self.assertEqual([Kind.HOST_MISSING, Kind.ADDRESS_MISSING],
+                         [item.kind for item in self.check(world.ON_ARRAY,
+                                                           stuck)])
 
     def test_a_host_may_be_leaving(self) -> None:
         leaving = changed(world.ATTACHMENT, status='detaching')
