@@ -13,6 +13,7 @@
 """Extra specs of volume types."""
 
 from unittest import mock
+
 from cinder.volume.drivers import lightos as in_tree
 import hypothesis
 from hypothesis import strategies as st
