@@ -13,7 +13,7 @@
 """Options of the host side, in section ``os_brick_ext``.
 
 Address, port and folder of the discovery client are those that os-brick
-itself declares in section ``os_brick``.
+itself declares in section ``os_brick``, since its release 7.0.
 """
 
 from __future__ import annotations
@@ -27,6 +27,20 @@ GROUP = 'os_brick_ext'
 AUTO = 'auto'
 DISCOVERY_CLIENT = 'discovery-client'
 NATIVE = 'native'
+
+BRICK_GROUP = 'os_brick'
+
+# Declared here where os-brick does not, with the values that it has fixed.
+BRICK_OPTS: list[cfg.Opt] = [
+    cfg.HostAddressOpt('lightos_discovery_client_address',
+                       default='localhost',
+                       help='Address of the discovery client.'),
+    cfg.PortOpt('lightos_discovery_client_port', default=6060,
+                help='TCP port of the discovery client.'),
+    cfg.StrOpt('lightos_discovery_client_dir_path',
+               default='/etc/discovery-client/discovery.d/',
+               help='Folder that the discovery client reads.'),
+]
 
 OPTS: list[cfg.Opt] = [
     cfg.StrOpt(

@@ -51,6 +51,21 @@ class Settings:
     lock_folder: str
 
 
+def declare(conf: cfg.ConfigOpts) -> None:
+    """Give `conf` the options in os-brick's section that it lacks.
+
+    Idempotent. Releases of os-brick before 7.0 declare fewer.
+    """
+    for opt in options.BRICK_OPTS:
+        if (options.BRICK_GROUP not in conf
+                or opt.dest not in conf[options.BRICK_GROUP]):
+            conf.register_opt(opt, group=options.BRICK_GROUP)
+
+
+# At import, as os-brick does with its own.
+declare(cfg.CONF)
+
+
 def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
     """:returns: the options' values; `conf` is the service's own."""
     conf.register_opts(options.OPTS, group=options.GROUP)

@@ -163,6 +163,18 @@ class SettingsTest(test_base.BaseTestCase):
             (found.lock_folder, found.discovery_address,
              found.discovery_port, found.discovery_folder))
 
+    def test_options_that_os_brick_may_not_have(self) -> None:
+        """They are added where missing, the same as where present."""
+        own = cfg.ConfigOpts()
+        for _again in range(2):
+            settings.declare(own)
+        own([], default_config_files=[], default_config_dirs=[])
+        names = ('lightos_discovery_client_address',
+                 'lightos_discovery_client_port',
+                 'lightos_discovery_client_dir_path')
+        self.assertEqual([cfg.CONF.os_brick[name] for name in names],
+                         [own.os_brick[name] for name in names])
+
     def test_where_locks_are(self) -> None:
         self.conf.config(group='os_brick', lock_path=None)
         self.conf.config(group='oslo_concurrency', lock_path='/common')
