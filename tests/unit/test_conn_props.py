@@ -119,6 +119,8 @@ class StockConnectorTest(base.BaseTestCase):
             self.useFixture(fixtures.TempDir()).path)
         connector = stock.LightOSConnector(root_helper=None)
         connector.discovery_dir_path = str(folder)
+        # Its name before os-brick 7.0.
+        connector.DISCOVERY_DIR_PATH = f'{folder}/'
         # The real one needs root.
         self.useFixture(fixtures.MockPatchObject(
             stock.priv_lightos, 'move_dsc_file', shutil.move))
