@@ -18,7 +18,7 @@ glance properties with it; a hundred thousand of them take minutes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 import contextlib
 import datetime
 import json
@@ -26,7 +26,6 @@ from typing import Any
 
 from cinder import context as cinder_context
 from cinder.db import api as db_api
-from cinder import objects
 from cinder.volume import volume_types
 from oslo_config import cfg
 
@@ -52,8 +51,9 @@ CHUNK = 500
 Row = Any
 
 
-def _model(name: str) -> Any:
-    return db_api.get_model_for_versioned_object(getattr(objects, name))
+def model_of(name: str) -> Any:
+    """:returns: the table of Cinder's of that name, such as ``Volume``."""
+    return db_api.get_model_for_versioned_object(name)
 
 
 def _manager() -> Any:
@@ -100,6 +100,25 @@ def chunks(ids: Collection[str]) -> Iterator[list[str]]:
         yield ordered[start:start + CHUNK]
 
 
+def pages(query: Callable[[Any], Any], key: Any, size: int = PAGE
+          ) -> Iterator[Row]:
+    """Go through rows by their key, a transaction for each page.
+
+    :param query: makes the query in a session; `key` is among its columns.
+    """
+    last = None
+    while True:
+        with reading() as session:
+            question = query(session)
+            if last is not None:
+                question = question.filter(key > last)
+            rows = question.order_by(key).limit(size).all()
+        yield from rows
+        if len(rows) < size:
+            return
+        last = getattr(rows[-1], key.key)
+
+
 def wanted_projects() -> frozenset[str]:
     """:returns: the projects that volume types name."""
     types = volume_types.get_all_types(cinder_context.get_admin_context())
@@ -124,9 +143,9 @@ class Database:
         self._networks = tuple(networks)
         self._use_ip_acl = use_ip_acl
         self._page = page
-        self._volume = _model('Volume')
-        self._snapshot = _model('Snapshot')
-        self._attachment = _model('VolumeAttachment')
+        self._volume = model_of('Volume')
+        self._snapshot = model_of('Snapshot')
+        self._attachment = model_of('VolumeAttachment')
 
     def read(self) -> Books:
         """:returns: all records of the backend."""
@@ -201,20 +220,10 @@ class Database:
 
     def _pages(self, model: Any, columns: Sequence[Any], condition: Any,
                joined: bool = False) -> Iterator[Row]:
-        """Go through a table by its key, a transaction for each page.
-
-        :param joined: the condition is on the volume that a row is of.
-        """
-        last = ''
-        while True:
-            with reading() as session:
-                rows = self._query(session, model, columns, joined).filter(
-                    condition, model.id > last).order_by(
-                        model.id).limit(self._page).all()
-            yield from rows
-            if len(rows) < self._page:
-                return
-            last = rows[-1].id
+        """:param joined: the condition is on the volume that a row is of."""
+        return pages(lambda session: self._query(
+            session, model, columns, joined).filter(condition), model.id,
+            self._page)
 
     def _query(self, session: Any, model: Any, columns: Sequence[Any],
                joined: bool) -> Any:

@@ -31,6 +31,7 @@ from cinder_lightbits_federation.cli import clusters
 from cinder_lightbits_federation.cli import listing
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
+from cinder_lightbits_federation.cli import pools
 from cinder_lightbits_federation.cli.session import Arguments
 from cinder_lightbits_federation.cli.session import Session
 
@@ -46,6 +47,7 @@ COMMANDS: dict[str, type[command.Command]] = {
     'cluster list': clusters.ClusterList,
     'cluster show': clusters.ClusterShow,
     'placement explain': placement.PlacementExplain,
+    'pools check-switch': pools.PoolsCheckSwitch,
     'snapshot list': listing.SnapshotList,
     'snapshot show': listing.SnapshotShow,
     'volume list': listing.VolumeList,
