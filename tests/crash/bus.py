@@ -19,7 +19,8 @@ receiver is done, which is the worst order a reschedule can meet.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
 import logging
 from typing import Any, Protocol
 
@@ -52,12 +53,45 @@ class Bus:
 
     def __init__(self) -> None:
         self.receivers: dict[str, Receiver] = {}
+        self._held: list[Callable[[], None]] | None = None
 
     def connection(self) -> fixtures.Fixture:
         """:returns: what makes Cinder's RPC clients use this bus."""
         return fixtures.MockPatchObject(
             rpc.RPCAPI, '_get_cctxt',
             lambda client, *_args, **_kwargs: _Sender(self, client.TOPIC))
+
+    @contextlib.contextmanager
+    def slow(self) -> Iterator[None]:
+        """Deliver casts when it is over, each when the one before is done.
+
+        For receivers that would wait for a lock of their sender.
+        """
+        self._held = held = []
+        try:
+            yield
+            while held:
+                held.pop(0)()
+        finally:
+            self._held = None
+
+    def cast(self, topic: str, ctxt: Any, method: str,
+             args: Mapping[str, Any]) -> None:
+        """Hand a message over; what goes wrong is the receiver's business.
+        """
+        def run() -> None:
+            try:
+                self.deliver(topic, ctxt, method, args)
+            except life.Crash:
+                LOG.debug('%s ends with its process', method)
+            # The top of the receiver's thread.
+            except Exception:  # noqa: BLE001
+                LOG.exception('%s failed', method)
+
+        if self._held is None:
+            run()
+        else:
+            self._held.append(run)
 
     def deliver(self, topic: str, ctxt: Any, method: str,
                 args: Mapping[str, Any]) -> Any:
@@ -80,13 +114,8 @@ class _Sender:
         self.target = oslo_messaging.Target(topic=topic, version='99.0')
 
     def cast(self, ctxt: Any, method: str, **args: Any) -> None:
-        """Send and forget: what goes wrong is the receiver's business."""
-        try:
-            self._bus.deliver(self._topic, ctxt, method, args)
-        except life.Crash:
-            LOG.debug('%s ends with its process', method)
-        except Exception:  # The top of the receiver's thread.
-            LOG.exception('%s failed', method)
+        """Send and forget."""
+        self._bus.cast(self._topic, ctxt, method, args)
 
     def call(self, ctxt: Any, method: str, **args: Any) -> Any:
         """Send and wait for the answer.
