@@ -21,6 +21,8 @@ configuration again.
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -30,11 +32,12 @@ import threading
 import time
 import types
 
-from cinder import monkey_patch
-
 # The package of the tests may have decided already; this changes nothing
-# then.
-monkey_patch.patch()
+# then. Before Cinder 29 the import of a service's command patches.
+if importlib.util.find_spec('cinder.monkey_patch'):
+    importlib.import_module('cinder.monkey_patch').patch()
+else:
+    importlib.import_module('cinder.cmd.volume')
 
 from tests.embedded import services  # noqa: E402
 from tests.embedded import settings  # noqa: E402
