@@ -49,7 +49,7 @@ class SharedWorkTest(case.StackTest):
         volumes = [self.settled(self.sdk, volume) for volume in volumes]
         snapshots = [self.snapshot(self.sdk, volume)
                      for volume in volumes[:3]]
-        copies = [self.sdk.create_volume(size=1, volume_id=volume.id)
+        copies = [self.sdk.create_volume(size=1, source_volume_id=volume.id)
                   for volume in volumes[:3]]
         copies += [self.sdk.create_volume(size=2, snapshot_id=snapshot.id)
                    for snapshot in snapshots]
@@ -57,7 +57,8 @@ class SharedWorkTest(case.StackTest):
         for volume in volumes:
             self.sdk.extend_volume(volume.id, 3)
         for volume in copies:
-            self.settled(self.sdk, volume)
+            found = self.settled(self.sdk, volume)
+            self.assertTrue(found.source_volume_id or found.snapshot_id)
         for volume in volumes:
             found = self.settled(self.sdk, volume, 'in-use')
             self.assertEqual(3, found.size)

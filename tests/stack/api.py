@@ -17,15 +17,17 @@ without a path, to the file named by the variable ``STACK_API_ADDRESS``.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import pathlib
 import signal
 import threading
 import types
 
-from cinder import monkey_patch
-
-monkey_patch.patch()
+# Releases before 29 serve the API unpatched unless it is run by eventlet.
+if importlib.util.find_spec('cinder.monkey_patch'):
+    importlib.import_module('cinder.monkey_patch').patch()
 
 from cinder.wsgi import wsgi as cinder_wsgi  # noqa: E402
 

@@ -13,9 +13,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import pathlib
 import tempfile
 import types
+from typing import Any
 import uuid
 
 from tests.embedded import arrays
@@ -26,6 +28,9 @@ from tests.stack import settings
 from tests.stack import stack
 
 CLUSTERS = ('east', 'west', 'north')
+
+# How the driver names the snapshots that clones are made of.
+_INTERMEDIATE = 'for_clone_'
 
 _BACKEND = {'lightbits_poll_interval': '2',
             'lightbits_connect_timeout': '2',
@@ -74,6 +79,26 @@ class Bed:
         if self._temporary is not None:
             self._temporary.cleanup()
 
+    def let_time_pass(self) -> int:
+        """Let clusters finish what they do, and an hour go by.
+
+        That is when a cluster removes the snapshot of a clone that was
+        interrupted; one that has no such end stays, and is found.
+
+        :returns: how many snapshots have gone.
+        """
+        gone = 0
+        for cluster in self.clusters.values():
+            cluster.settle()
+            for item in cluster.state()['snapshots']:
+                if (item['name'].startswith(_INTERMEDIATE)
+                        and item['state'] == 'Available'
+                        and item['retentionTime']):
+                    _remove(cluster, item)
+                    gone += 1
+            cluster.settle()
+        return gone
+
     def contents(self) -> list[arrays.Cluster]:
         """Return what the clusters hold now."""
         return federation.contents(self.clusters.values())
@@ -95,3 +120,11 @@ class Bed:
         sections = [federation.section(cluster, self.folder / 'tokens')
                     for cluster in self.clusters.values()]
         return federation.config(sections, self.federation_id, _BACKEND)
+
+
+def _remove(cluster: control.SimCluster, item: Mapping[str, Any]) -> None:
+    reply = cluster.request(
+        'DELETE', f'/api/v2/projects/{item["projectName"]}/snapshots/'
+        f'{item["UUID"]}')
+    if reply.status != 200:
+        raise AssertionError(f'{item["name"]}: {reply.body!r}')

@@ -11,8 +11,8 @@
 # under the License.
 """What an operator does after services have crashed.
 
-Only with what Cinder gives: ``openstack block storage cleanup``, setting the
-state of what is stuck, repeating what was asked for, deleting.
+Only with what Cinder gives: the clean-up of workers, setting the state of
+what is stuck, repeating what was asked for, deleting.
 """
 
 from __future__ import annotations
@@ -62,14 +62,27 @@ class Operator:
         :returns: what was done, one line each.
         :raises StillBroken: something will not come to rest.
         """
-        self._tell(self._stack.openstack.text('block', 'storage', 'cleanup'))
-        self._let_end()
         sdk = self._stack.sdk()
+        self._clean_workers(sdk)
+        self._let_end()
         for _round in range(_ROUNDS):
             if not self._repair(sdk, sizes or {}):
                 return self.done
             self._let_end()
         raise StillBroken('; '.join(self._unsettled(sdk)))
+
+    def _clean_workers(self, sdk: Any) -> None:
+        """Have services that are up clean up after those that are down.
+
+        This is what ``openstack block storage cleanup`` asks for; the
+        releases of the client that go through the SDK send something that
+        the API does not know.
+        """
+        reply = sdk.post('/workers/cleanup', json={}, microversion='3.24')
+        exceptions.raise_from_response(reply)
+        for outcome, services in reply.json().items():
+            self._tell(f'{outcome}: ' + (', '.join(
+                item['host'] for item in services) or 'none'))
 
     def _let_end(self) -> None:
         """Wait until nothing is in progress, or what is must be stuck."""
