@@ -179,11 +179,9 @@ class Finder:
         if volume is None:
             raise errors.ObjectMissing(
                 f'volume {ref.name} is not on cluster {cluster.name}')
-        if location.written_ahead and self._not_ours(volume.labels,
-                                                     ref.name_id):
-            raise errors.ObjectMissing(
-                f'volume {ref.name} on cluster {cluster.name} is not ours; '
-                f'ours was never made')
+        if location.written_ahead:
+            self._check_made(cluster, ref.name, ownership.claim_of(
+                volume.labels, self._owner, ref.name_id), False)
         check_volume(ref, self._owner, volume)
         return Found(cluster, location.project, volume)
 
@@ -200,12 +198,34 @@ class Finder:
         if snapshot is None:
             raise errors.ObjectMissing(
                 f'snapshot {ref.name} is not on cluster {cluster.name}')
+        if location.written_ahead:
+            self._check_made(cluster, ref.name, ownership.claim_of(
+                ownership.read_description(snapshot.description),
+                self._owner, ref.snapshot_id), True)
         check_snapshot(ref, self._owner, snapshot)
         return Found(cluster, location.project, snapshot)
 
-    def _not_ours(self, marks: Mapping[str, str], name_id: str) -> bool:
-        return ownership.claim_of(marks, self._owner, name_id) in (
-            Claim.FOREIGN, Claim.OTHER_RECORD)
+    @staticmethod
+    def _check_made(cluster: Cluster, name: str, claim: Claim,
+                    always_marked: bool) -> None:
+        """Prove that what has the name is what was about to be made.
+
+        :param always_marked: whether what we make says so on any cluster;
+            else on those that keep labels.
+        :raises ObjectMissing: it is somebody else's, ours was never made.
+        :raises ClusterUnavailable: too little is known of the cluster.
+        """
+        if claim is Claim.OURS:
+            return
+        if claim is Claim.UNLABELLED and not always_marked:
+            if cluster.vitals is None:
+                raise errors.ClusterUnavailable(
+                    f'cluster {cluster.name} was not looked at yet')
+            if not cluster.has_labels:
+                return
+        raise errors.ObjectMissing(
+            f'{name} on cluster {cluster.name} is not ours; ours was never '
+            f'made')
 
     @staticmethod
     def _read(by_uuid: Callable[[str], T], by_name: Callable[[], T | None],

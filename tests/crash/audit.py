@@ -96,8 +96,8 @@ class Audit:
         """Remove all that was not there before."""
         for cluster, before in zip(self._clusters.values(), self.before,
                                    strict=True):
-            _wipe(cluster, {item.uuid for item in (*before.volumes,
-                                                   *before.snapshots)})
+            _wipe(cluster, {item.uuid for item in before.volumes}
+                  | {item.uuid for item in before.snapshots})
 
 
 def _is_intermediate(name: str) -> bool:

@@ -67,7 +67,8 @@ class Bus:
 
         For receivers that would wait for a lock of their sender.
         """
-        self._held = held = []
+        held: list[Callable[[], None]] = []
+        self._held = held
         try:
             yield
             while held:
@@ -77,8 +78,7 @@ class Bus:
 
     def cast(self, topic: str, ctxt: Any, method: str,
              args: Mapping[str, Any]) -> None:
-        """Hand a message over; what goes wrong is the receiver's business.
-        """
+        """Hand a message over; errors are the receiver's business."""
         def run() -> None:
             try:
                 self.deliver(topic, ctxt, method, args)

@@ -32,8 +32,8 @@ PURE = frozenset({
     'capacity', 'conformance', 'errors', 'location', 'ownership',
     'placement', 'refs', 'reservations', 'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
-    'admission', 'audit.database', 'cli', 'driver', 'exception', 'manageable', 'records',
-    'returning', 'service'})
+    'admission', 'audit.database', 'cli', 'driver', 'exception', 'manageable',
+    'records', 'returning', 'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

@@ -21,6 +21,7 @@ from cinder import objects
 from cinder_lightbits_federation.audit import arrays
 from cinder_lightbits_federation.audit import collect
 from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation.audit.findings import Finding
 from cinder_lightbits_federation.audit.findings import Kind
 from cinder_lightbits_federation.lightbits import model
 from tests.unit.driver import base
@@ -35,7 +36,13 @@ class AuditTestCase(base.FederationTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.driver = self.start_driver(lightbits_pools='federation')
+        self.driver = self.start_driver()
+
+    def write_config(self, clusters: Any, **backend: Any) -> str:
+        """Leave clusters more time than a busy machine takes."""
+        patience = {'lightbits_api_timeout': 30,
+                    'lightbits_connect_timeout': 10}
+        return super().write_config(clusters, **{**patience, **backend})
 
     @property
     def registry(self) -> Any:
@@ -65,6 +72,12 @@ class AuditTestCase(base.FederationTestCase):
     def kinds(self, **options: Any) -> list[Kind]:
         """:returns: the kinds of all findings."""
         return [item.kind for item in self.audit(**options).findings]
+
+    def only(self, **options: Any) -> Finding:
+        """:returns: the one finding there is."""
+        found = self.audit(**options).findings
+        self.assertEqual(1, len(found), [str(item) for item in found])
+        return found[0]
 
     def settle(self) -> None:
         """Let clusters finish what they are doing."""

@@ -21,7 +21,6 @@ import fixtures
 
 from cinder_lightbits_federation.audit import books
 from cinder_lightbits_federation.audit import collect
-from cinder_lightbits_federation.audit.findings import Finding
 from cinder_lightbits_federation.audit.findings import Kind
 from cinder_lightbits_federation.audit.findings import Severity
 from tests.unit.audit import base
@@ -52,12 +51,6 @@ class Interrupted:
 
 
 class AuditTest(base.AuditTestCase):
-
-    def only(self, **options: Any) -> Finding:
-        """:returns: the one finding there is."""
-        found = self.audit(**options).findings
-        self.assertEqual(1, len(found), [str(item) for item in found])
-        return found[0]
 
     def test_all_is_well(self) -> None:
         volumes = [self.made(self.driver) for _number in range(3)]
@@ -244,9 +237,8 @@ class ClustersTest(base.AuditTestCase):
         self.made(self.driver, specs={'lightos:cluster': 'west'})
         self.restart(west={'cluster_uuid': 'no-uuid'})
 
-        report = self.audit()
+        found = self.only()
 
-        found, = report.findings
         self.assertEqual((Kind.NOT_ASKED, 'west', ''),
                          (found.kind, found.cluster, found.cluster_uuid))
         self.assertIn('cluster_uuid', found.evidence)
