@@ -107,20 +107,20 @@ class Arrays:
         """Read again what is in doubt.
 
         :param seen: the first look.
-        :param doubts: by UUID of the cluster.
+        :param doubts: by UUID of the cluster, of those that answered.
         :returns: the first look, put right; a cluster that has fallen
             silent since is silent.
         """
         if any(doubt.count > RELIST for doubt in doubts.values()):
             return self.read(books)
+        held = {item.uuid: item for item in seen.values()
+                if isinstance(item, Holdings)}
         doubtful = [cluster for cluster in self._askable()
                     if doubts.get(cluster.uuid or '', Doubts()).count]
 
         def question(cluster: Cluster) -> Holdings:
-            before = seen[_uuid(cluster)]
-            if isinstance(before, Silent):
-                raise lb_errors.Unreachable(before.reason)
-            return self._look_again(cluster, before, doubts[before.uuid])
+            uuid = _uuid(cluster)
+            return self._look_again(cluster, held[uuid], doubts[uuid])
 
         return {**seen, **self._collect(doubtful, question)}
 

@@ -114,9 +114,7 @@ class Auditor:
         books = self._ledger.read()
         seen = self._arrays.read(books)
         findings = self._check(books, seen)
-        suspects = [item for item in findings
-                    if item.kind is not Kind.NOT_ASKED
-                    and item.severity is not Severity.IN_FLIGHT]
+        suspects = [item for item in findings if _doubtful(item)]
         if suspects:
             timing.pause(self._settle)
             books, seen = self._look_again(suspects, books, seen)
@@ -169,6 +167,18 @@ class Auditor:
                      if isinstance(record, SnapshotRecord)
                      else doubt.volume_names)
             names.update((project, record.name) for project in projects)
+
+
+def _doubtful(item: Finding) -> bool:
+    """Whether a second look may clear a finding up.
+
+    Work in progress may only disagree again. But an object without a record
+    may have one in another backend.
+    """
+    if item.kind is Kind.ORPHAN:
+        return True
+    return (item.kind is not Kind.NOT_ASKED
+            and item.severity is not Severity.IN_FLIGHT)
 
 
 def _by_place(records: Iterable[Record], doubts: Mapping[str, Doubts]

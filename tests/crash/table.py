@@ -73,7 +73,8 @@ anything. What may be left over is named:
   not call the driver to detach what it has as "reserved" only; the next
   forced detach or the end of the volume removes it.
 
-The page is written by ``{command}``, which takes some minutes.
+The page is written by ``{command}``,
+which takes some minutes.
 """
 
 

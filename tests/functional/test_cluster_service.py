@@ -201,7 +201,8 @@ class ClustersApiTest(case.StackTest):
                 ('num_down_hosts=0', 'num_down_hosts=1'),
                 ('replication_status=disabled',
                  'replication_status=enabled'),
-                ('frozen=False', 'frozen=True')):
+                # Cinder hands this one to the database as it is.
+                ('frozen=0', 'frozen=1')):
             for path in ('/clusters', '/clusters/detail'):
                 self.assertEqual((200, [CLUSTER]),
                                  self.status(f'{path}?{picks}'), picks)

@@ -154,6 +154,11 @@ class AuditTest(base.AuditTestCase):
         volume.host = 'stor2@lightbits#federation'
         volume.save()
         self.assertEqual([], self.kinds())
+        # However young it is.
+        report = collect.Auditor(
+            self.arrays_seen(), self.ledger(), self.driver.federation.owner,
+            settle=0).run()
+        self.assertEqual((), report.findings)
 
     def test_without_a_recorded_place(self) -> None:
         volume = self.made(self.driver)

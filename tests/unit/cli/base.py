@@ -78,7 +78,7 @@ class CliTestCase(audit_base.AuditTestCase):
         code = shell.run([
             '--config-file', self.path('cinder.conf'),
             '--config-file', self.path('service.conf'),
-            '--timeout', '5', '--connect-timeout', '1', *argv])
+            '--timeout', '30', '--connect-timeout', '10', *argv])
         return Result(Outcome(code), out.getvalue(), err.getvalue())
 
     def rows(self, *argv: str, outcome: Outcome = Outcome.CLEAN

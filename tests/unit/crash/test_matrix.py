@@ -29,7 +29,6 @@ from tests.crash import failed_clone
 from tests.crash import matrix
 from tests.crash import operations
 from tests.crash import table
-from tests.functional import test_crash_matrix as functional
 
 WRITES = ('POST ', 'PUT ', 'DELETE ')
 
@@ -133,10 +132,3 @@ class PageTestCase(cloud.base.test.TestCase):
         self.assertEqual('holds; access at #', found['one'][place('delete')])
         self.assertEqual('FAILS (# of #)', found['two'][place('repeat')])
         self.assertIn('a (2 times); b', text)
-
-    def test_the_functional_tests_run_all_of_it(self) -> None:
-        shares = (functional.CreationMatrixTest, functional.CopyMatrixTest,
-                  functional.ChangeMatrixTest)
-
-        self.assertEqual(sorted(table.OPERATIONS), sorted(
-            name for share in shares for name in share.operations))
