@@ -167,12 +167,10 @@ class Cluster:
             else:
                 self._failed(exc)
             raise
-        except DeadlineExceeded:
-            raise
         else:
             self.breaker.answered()
 
-    def refresh(self, deadline: Deadline, facts: bool = False) -> bool:
+    def refresh(self, deadline: Deadline) -> bool:
         """Look at the cluster now, whatever the breaker says.
 
         Never raises what the cluster does wrong: the status says it. When
@@ -189,7 +187,7 @@ class Cluster:
         try:
             if self._seen_since(asked):
                 return True
-            return self._look(deadline, facts)
+            return self._look(deadline)
         finally:
             self._refreshing.release()
 
@@ -263,14 +261,13 @@ class Cluster:
         vitals = self._vitals
         return vitals is not None and vitals.taken_at >= moment
 
-    def _look(self, deadline: Deadline, facts: bool) -> bool:
+    def _look(self, deadline: Deadline) -> bool:
         patient = (deadline.remaining()
                    >= self.settings.client.api_timeout * PATIENCE)
         try:
             vitals = inventory.take_vitals(self.client, self._project,
                                            deadline)
-            if facts or self._facts is None or not (
-                    self._looks % FACTS_EVERY):
+            if self._facts is None or not self._looks % FACTS_EVERY:
                 self._facts = inventory.take_facts(
                     self.client, self._project, vitals.cluster_rights,
                     deadline)
