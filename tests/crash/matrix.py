@@ -40,8 +40,7 @@ class Cell:
 
     :param runs: how many combinations were run.
     :param problems: what went wrong, by combination.
-    :param left: moments of death by what is left over, all of it harmless
-        or known.
+    :param left: moments of death by what is left over, all of it harmless.
     """
 
     runs: int = 0
@@ -143,23 +142,9 @@ def _combine(cloud: clouds.CloudTestCase, operation: operations.Operation,
                       'it has fewer effects than it had before')
     service.kill()
     more = continuation.go_on(cloud, operation, subject, variant)
-    for name in _left_over(cloud, operation):
-        left.setdefault(name, set()).add(moment)
+    cloud.assert_sound()
+    if cloud.audit.intermediates():
+        left.setdefault(INTERMEDIATE, set()).add(moment)
     cloud.delete_all()
     cloud.assert_sound()
     return more
-
-
-def _left_over(cloud: clouds.CloudTestCase, operation: operations.Operation
-               ) -> set[str]:
-    """Fail if anything is wrong that is not known of this operation.
-
-    :returns: names of what is left over.
-    """
-    found = cloud.findings()
-    cloud.assert_none([item for item in found
-                       if item.kind not in operation.known])
-    names = {operation.known[item.kind] for item in found}
-    if cloud.audit.intermediates():
-        names.add(INTERMEDIATE)
-    return names

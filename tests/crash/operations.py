@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
 import contextlib
 import dataclasses
 from typing import Any, ClassVar
@@ -24,11 +23,7 @@ from cinder import objects
 import oslo_messaging
 
 from tests.crash import cloud as clouds
-from tests.embedded import invariants
 from tests.unit.driver import base
-
-
-ACCESS = 'access'
 
 
 @dataclasses.dataclass(slots=True)
@@ -51,8 +46,6 @@ class Operation(abc.ABC):
     title: ClassVar[str]
     # Whether Cinder may send it to another attempt.
     creates: ClassVar[bool] = False
-    # What may stay wrong when a user gives up halfway, and what to call it.
-    known: ClassVar[Mapping[invariants.Kind, str]] = {}
 
     @abc.abstractmethod
     def prepare(self, cloud: clouds.CloudTestCase) -> Subject:
@@ -271,9 +264,6 @@ class Attach(Operation):
     """A host gets a volume."""
 
     title = 'attach'
-    # Cinder does not call the driver to detach what is only reserved.
-    known = dict.fromkeys((invariants.Kind.HOST_WITH_ACCESS,
-                           invariants.Kind.WRONG_ADDRESSES), ACCESS)
 
     def prepare(self, cloud: clouds.CloudTestCase) -> Subject:
         return Subject(cloud.make())

@@ -69,9 +69,6 @@ anything. What may be left over is named:
 
 * **intermediate snapshot**: the snapshot a clone was made of; the cluster
   removes it by itself when its retention time is over.
-* **access**: the host that was being attached keeps its access. Cinder does
-  not call the driver to detach what it has as "reserved" only; the next
-  forced detach or the end of the volume removes it.
 
 The page is written by ``{command}``,
 which takes some minutes.
