@@ -29,6 +29,7 @@ from cinder.i18n import _
 from os_brick_ext.conn_props import InvalidConnectionProperties
 
 from cinder_lightbits_federation import access
+from cinder_lightbits_federation.copy import errors as copy_errors
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation import spec
@@ -100,6 +101,16 @@ TABLE: tuple[Row, ...] = (
         'A record names a cluster that no usable section stands for.',
         'Restore the section, or wait until the cluster was reached; to '
         'give a cluster up, declare it lost.'),
+    Row(copy_errors.Unsuitable, LightbitsFinalError,
+        'The data cannot be copied to that cluster as it is; nothing was '
+        'made.',
+        'Choose another cluster or another type; the message says what is '
+        'in the way.'),
+    Row(copy_errors.CopyError, LightbitsBackendError,
+        'A copy between clusters was cancelled, failed, or was taken over '
+        'by another host. The source is as it was.',
+        'Read the message; ask for the move again, which goes on where '
+        'the copy was.'),
     Row(errors.NoClusterFits, LightbitsBackendError,
         'No cluster could take the volume or its growth; the message has '
         'the reason of each. Nothing was made.',
