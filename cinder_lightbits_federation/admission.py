@@ -20,14 +20,12 @@ outcome is not known. So what Cinder would record is recorded first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import json
 import logging
 from typing import Any
 
-from cinder import context as cinder_context
-from cinder import objects
 from cinder.objects import fields
 
 from cinder_lightbits_federation.attachments import NOT_ADMITTED
@@ -38,8 +36,11 @@ _STATUS = fields.VolumeAttachStatus
 
 
 @contextlib.contextmanager
-def recorded(volume: Any, connector: Mapping[str, Any]) -> Iterator[None]:
+def recorded(attachments: Sequence[Any], connector: Mapping[str, Any]
+             ) -> Iterator[None]:
     """Admit a host inside, with its attachment saying so already.
+
+    :param attachments: of the volume, just read.
 
     Taken back when the body fails in a way that proves that the host was not
     admitted; else the attachment has to be deleted in the usual way, which
@@ -50,7 +51,7 @@ def recorded(volume: Any, connector: Mapping[str, Any]) -> Iterator[None]:
     volume for many servers of which some are shelved, and with the attach
     API of before, which reserves none.
     """
-    attachment = _meant(volume, connector)
+    attachment = _meant(attachments, connector)
     if attachment is not None and not _claim(attachment, connector):
         attachment = None
     try:
@@ -61,10 +62,9 @@ def recorded(volume: Any, connector: Mapping[str, Any]) -> Iterator[None]:
         raise
 
 
-def _meant(volume: Any, connector: Mapping[str, Any]) -> Any | None:
+def _meant(attachments: Sequence[Any], connector: Mapping[str, Any]
+           ) -> Any | None:
     """The one attachment that a new host can be for, if there is just one."""
-    attachments = objects.VolumeAttachmentList.get_all_by_volume_id(
-        cinder_context.get_admin_context(), volume.id)
     known = [item.connector for item in attachments if item.connector]
     if any(item.get('nqn') == connector.get('nqn') for item in known):
         return None

@@ -245,10 +245,11 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         with translated(volume.id):
             networks = self.federation.settings.data_networks
             host = records.host_of(connector, networks)
-            with admission.recorded(volume, connector):
+            present = records.attachments_of(volume)
+            with admission.recorded(present, connector):
                 attachment = self.federation.attachments.attach(
                     self._ref(volume), host,
-                    records.attached_hosts(volume, networks),
+                    records.attached_hosts(present, networks),
                     self.federation.deadline())
         return {'driver_volume_type': constants.LIGHTOS,
                 'data': connection.properties(attachment).to_dict()}
@@ -268,7 +269,8 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
                 return False
             networks = self.federation.settings.data_networks
             host = records.host_of(connector, networks)
-            staying = records.attached_hosts(volume, networks)
+            staying = records.attached_hosts(
+                records.attachments_of(volume), networks)
             own = [item for item in staying if item.nqn == host.nqn]
             if len(own) > 1:
                 LOG.info('Volume %s stays attached to host %s.', volume.id,

@@ -60,11 +60,18 @@ class LocationRecord:
 def spec_of(volume: Any) -> VolumeSpec:
     """Read the extra specs of a volume's type; no type is no specs.
 
+    Cinder's service hands over volumes whose type is loaded already.
+
     :raises InvalidSpec: a value cannot be honoured.
     """
     type_id = volume.volume_type_id
     if not type_id:
         return VolumeSpec()
+    if volume.obj_attr_is_set('volume_type'):
+        loaded = volume.volume_type
+        if (loaded is not None and loaded.id == type_id
+                and loaded.obj_attr_is_set('extra_specs')):
+            return VolumeSpec.from_extra_specs(loaded.extra_specs or {})
     specs = volume_types.get_volume_type_extra_specs(type_id)
     return VolumeSpec.from_extra_specs(specs or {})
 
@@ -153,15 +160,21 @@ def host_of(connector: Mapping[str, Any], networks: Sequence[Network]
                          str(connector.get('host') or ''))
 
 
-def attached_hosts(volume: Any, networks: Sequence[Network]
-                   ) -> list[HostAccess]:
-    """The hosts of all attachments of a volume, one entry per attachment.
+def attachments_of(volume: Any) -> list[Any]:
+    """Read the attachments of a volume.
 
-    Read from the database: the object at hand may be older. An attachment
-    without a connector was never connected.
+    From the database: the object at hand may be older.
     """
-    attachments = objects.VolumeAttachmentList.get_all_by_volume_id(
-        cinder_context.get_admin_context(), volume.id)
+    return list(objects.VolumeAttachmentList.get_all_by_volume_id(
+        cinder_context.get_admin_context(), volume.id))
+
+
+def attached_hosts(attachments: Iterable[Any], networks: Sequence[Network]
+                   ) -> list[HostAccess]:
+    """The hosts of attachments, one entry per attachment.
+
+    An attachment without a connector was never connected.
+    """
     connectors = [item.connector for item in attachments if item.connector]
     return [host_of(item, networks) for item in connectors
             if item.get('nqn')]

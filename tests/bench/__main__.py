@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""``python -m tests.bench [--json FILE] [SECTION ...]``."""
+"""``python -m tests.bench [--quick] [--json FILE] [SECTION ...]``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ import sys  # noqa: E402
 from tests.bench import blackhole  # noqa: E402
 from tests.bench import calls  # noqa: E402
 from tests.bench import environment  # noqa: E402
+from tests.bench import operations  # noqa: E402
 from tests.bench import report  # noqa: E402
 
 SECTIONS = {'calls': (calls.run, report.calls),
+            'operations': (operations.run, operations.show),
             'blackhole': (blackhole.run, report.blackhole)}
 
 
@@ -34,6 +36,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog='tools/bench.sh')
     parser.add_argument('--json', metavar='FILE',
                         help='also write all figures to FILE')
+    parser.add_argument('--quick', action='store_true',
+                        help='fewer cases and repetitions, under 5 minutes')
     parser.add_argument('sections', nargs='*', metavar='SECTION',
                         help=f'of {", ".join(SECTIONS)}; default: all')
     told = parser.parse_args()
@@ -45,7 +49,7 @@ def main() -> int:
         for name in told.sections or SECTIONS:
             run, show = SECTIONS[name]
             print(f'== {name}', flush=True)
-            figures[name] = run(bench)
+            figures[name] = run(bench, told.quick)
             print(show(figures[name]), flush=True)
     if told.json:
         with open(told.json, 'w', encoding='utf-8') as file:

@@ -79,13 +79,13 @@ def _died_running(bench: env.Environment) -> dict[str, float]:
     return {'stats_ms': stats, 'slowest_create_ms': slowest}
 
 
-def run(bench: env.Environment) -> dict[str, Any]:
+def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
     """:returns: figures of interleaved repetitions, with and without."""
     found: dict[str, list[dict[str, float]]] = {'undisturbed': [],
                                                 'one black hole': []}
     with bench.clusters(*CLUSTERS):
         _once(bench, False)  # Warm: imports, certificates, database.
-        for _number in range(REPETITIONS):
+        for _number in range(3 if quick else REPETITIONS):
             found['undisturbed'].append(_once(bench, False))
             found['one black hole'].append(_once(bench, True))
         died = _died_running(bench)

@@ -90,7 +90,8 @@ def _cost(name: str, call: Callable[[], Any], array: Any) -> Cost:
                           for route, number in sorted(own.items())))
 
 
-def run(bench: env.Environment) -> dict[str, Any]:
+def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
+    del quick  # Counting is quick.
     """:returns: costs with instant and with asynchronous state changes."""
     return {case: [dataclasses.asdict(one) for one in measure(bench, delay)]
             for case, delay in (('instant', 0.0),

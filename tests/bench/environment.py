@@ -28,6 +28,7 @@ from cinder.db import migration
 from cinder import objects
 from cinder.volume import configuration
 from cinder.volume import manager
+from cinder.volume import volume_types
 from oslo_config import cfg
 
 from cinder_lightbits_federation.driver import LightbitsFederationDriver
@@ -44,7 +45,8 @@ def connector(number: int) -> dict[str, Any]:
     """:returns: connector properties of a numbered host."""
     return {'nqn': f'nqn.2014-08.org.nvmexpress:uuid:'
                    f'{uuidlib.UUID(int=number)}',
-            'host': f'compute{number}', 'host_ips': [f'192.0.2.{number}']}
+            'host': f'compute{number}', 'host_ips': [f'192.0.2.{number}'],
+            'found_dsc': 'found'}
 
 
 class Environment:
@@ -58,10 +60,11 @@ class Environment:
         self.simulator = simulator
         self.context: Any = None
         self.arrays: dict[str, SimCluster] = {}
+        self._sections: dict[str, Mapping[str, Any]] = {}
 
     def prepare(self) -> None:
         """Make the database."""
-        self._configure('')
+        self.configure({})
         objects.register_all()
         migration.db_sync()
         self.context = context.get_admin_context()
@@ -75,8 +78,9 @@ class Environment:
         try:
             yield self.arrays
         finally:
-            for array in self.arrays.values():
+            for name, array in self.arrays.items():
                 array.remove()
+                self._sections.pop(f'lightbits_cluster:{name}', None)
             self.arrays = {}
 
     @contextlib.contextmanager
@@ -92,24 +96,52 @@ class Environment:
     def build_driver(self, **backend: Any) -> LightbitsFederationDriver:
         """A driver in front of all clusters, not set up."""
         options = {'lightbits_federation_id': FEDERATION_ID, **backend}
-        self._configure(_section(BACKEND, options) + ''.join(
-            _section(f'lightbits_cluster:{name}', {
+        self.configure({BACKEND: options, **{
+            f'lightbits_cluster:{name}': {
                 'api_endpoints': array.api_endpoints[0],
                 'cluster_uuid': array.uuid, 'tls_ca_file': array.ca_file,
-                'jwt': array.token()})
-            for name, array in self.arrays.items()))
+                'jwt': array.token()}
+            for name, array in self.arrays.items()}})
         return LightbitsFederationDriver(
             configuration=configuration.Configuration(
                 manager.volume_backend_opts, config_group=BACKEND), host=HOST)
 
-    def volume(self, size: int = 1) -> Any:
-        """A volume record that is being created."""
+    def configure(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Let Cinder read these sections, and those of before."""
+        self._sections.update(sections)
+        path = os.path.join(self.folder, 'cinder.conf')
+        text = ''.join(_section(name, options) for name, options
+                       in {**self._base(), **self._sections}.items())
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+        CONF([], project='cinder', default_config_files=[path],
+             default_config_dirs=[])
+
+    def _base(self) -> dict[str, Mapping[str, Any]]:
+        return {
+            'DEFAULT': {'state_path': self.folder},
+            'database': {
+                'connection': f'sqlite:///{self.folder}/cinder.db',
+                'sqlite_synchronous': False},
+            'coordination': {'backend_url': f'file://{self.folder}/locks'}}
+
+    def volume_type(self, **extra_specs: str) -> str:
+        """:returns: id of a new volume type."""
+        made = volume_types.create(self.context, str(uuidlib.uuid4()),
+                                   extra_specs)
+        return str(made.id)
+
+    def volume(self, size: int = 1, type_id: str | None = None) -> Any:
+        """A volume record of `size` GiB that is being created.
+
+        Loaded as Cinder's service loads it.
+        """
         made = objects.Volume(
             context=self.context, size=size, host=HOST, status='creating',
             project_id='bench', user_id='bench', attach_status='detached',
-            availability_zone='nova')
+            availability_zone='nova', volume_type_id=type_id)
         made.create()
-        return made
+        return objects.Volume.get_by_id(self.context, made.id)
 
     def snapshot(self, volume: Any) -> Any:
         """A snapshot record that is being created."""
@@ -117,6 +149,7 @@ class Environment:
             context=self.context, volume_id=volume.id, status='creating',
             project_id='bench', user_id='bench', volume_size=volume.size)
         made.create()
+        made.volume.obj_load_attr('metadata')  # As the service's is by then.
         return made
 
     def attachment(self, volume: Any, properties: Mapping[str, Any]) -> Any:
@@ -128,18 +161,6 @@ class Environment:
         made.connector = dict(properties)
         made.save()
         return made
-
-    def _configure(self, text: str) -> None:
-        path = os.path.join(self.folder, 'cinder.conf')
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write(f'[DEFAULT]\nstate_path = {self.folder}\n'
-                       f'[database]\n'
-                       f'connection = sqlite:///{self.folder}/cinder.db\n'
-                       f'sqlite_synchronous = False\n'
-                       f'[coordination]\n'
-                       f'backend_url = file://{self.folder}/locks\n{text}')
-        CONF([], project='cinder', default_config_files=[path],
-             default_config_dirs=[])
 
 
 def saved(record: Any, update: Mapping[str, Any]) -> Any:

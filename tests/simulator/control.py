@@ -135,6 +135,11 @@ class Simulator:
             return True
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The process, to see what it costs."""
+        return self._process.pid
+
     def log(self) -> str:
         """Return what the process logged."""
         size = os.fstat(self._log.fileno()).st_size
