@@ -184,3 +184,23 @@ def wait_until(probe: Callable[[], T | None], deadline: Deadline,
             return answer
         deadline.check(what, last() if last else None)
         pause(min(following(), deadline.remaining()))
+
+
+class Throttle:
+    """Holds a flow of bytes to a rate, without bursts after a lull.
+
+    :param rate: bytes per second; 0 is no limit.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._free_at = time.monotonic()
+
+    def admit(self, size: int) -> None:
+        """Wait until `size` more bytes may go."""
+        if not self._rate:
+            return
+        now = time.monotonic()
+        if self._free_at > now:
+            pause(self._free_at - now)
+        self._free_at = max(now, self._free_at) + size / self._rate

@@ -29,9 +29,9 @@ ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
     'access', 'audit.books', 'audit.checker', 'audit.findings',
     'audit.objects', 'audit.places', 'audit.scene', 'audit.strangers',
-    'capacity', 'conformance', 'copy.errors', 'copy.ledger', 'errors',
-    'location', 'ownership', 'placement', 'refs', 'reservations', 'room',
-    'sizes', 'spec', 'views'})
+    'capacity', 'conformance', 'copy.errors', 'copy.extents', 'copy.ledger',
+    'errors', 'location', 'ownership', 'placement', 'refs', 'reservations',
+    'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
     'admission', 'audit.database', 'cli', 'driver', 'exception', 'manageable',
     'records', 'returning', 'service'})

@@ -1,0 +1,110 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Volumes as a host has them, and who moves their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+import dataclasses
+import os
+from typing import Protocol
+
+from cinder_lightbits_federation.copy import privileged
+from cinder_lightbits_federation.copy.extents import Extent
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Device:
+    """A volume that is attached to this host.
+
+    :param path: of its block device.
+    :param uuid: of the volume on its cluster.
+    """
+
+    path: str
+    uuid: str
+
+
+class Mover(Protocol):
+    """Moves bytes between attached volumes; blocks the calling thread only."""
+
+    def copy(self, source: Device, target: Device,
+             extents: Sequence[Extent], fresh: bool) -> int:
+        """Copy extents to the same places, durably.
+
+        :param fresh: zeros need not be written, the target has them.
+        :returns: bytes that were written.
+        :raises OSError: a device failed.
+        """
+
+    def differing(self, source: Device, target: Device,
+                  extents: Sequence[Extent]) -> Sequence[int]:
+        """Read both back and compare.
+
+        :returns: offsets of what differs.
+        :raises OSError: a device failed.
+        """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Placed:
+    """A volume on a cluster, to be attached.
+
+    :param cluster_uuid: of the cluster.
+    :param project: on that cluster.
+    """
+
+    cluster_uuid: str
+    project: str
+    uuid: str
+    name: str
+
+
+class Attacher(Protocol):
+    """Attaches volumes to the host that this process runs on."""
+
+    def identity(self) -> str:
+        """:returns: the NQN this host has on clusters."""
+
+    def attached(self, volume: Placed) -> AbstractContextManager[Device]:
+        """Have a volume as a device, for a while.
+
+        :raises CopyError: it did not become a device.
+        """
+
+
+class PrivilegedMover:
+    """Moves bytes in privsep's daemon."""
+
+    def copy(self, source: Device, target: Device,
+             extents: Sequence[Extent], fresh: bool) -> int:
+        """See `Mover.copy`."""
+        _read, written = privileged.copy(
+            _volume(source), _volume(target), _spans(extents), fresh)
+        return int(written)
+
+    def differing(self, source: Device, target: Device,
+                  extents: Sequence[Extent]) -> Sequence[int]:
+        """See `Mover.differing`."""
+        found: Sequence[int] = privileged.differing(
+            _volume(source), _volume(target), _spans(extents))
+        return found
+
+
+def _volume(device: Device) -> tuple[str, str]:
+    return os.path.basename(os.path.realpath(device.path)), device.uuid
+
+
+def _spans(extents: Sequence[Extent]) -> list[tuple[int, int]]:
+    return [(extent.start, extent.end) for extent in extents]
