@@ -20,8 +20,8 @@ import dataclasses
 import os
 from typing import Protocol
 
-from cinder_lightbits_federation.copy import privileged
 from cinder_lightbits_federation.copy.extents import Extent
+from cinder_lightbits_federation.copy import privileged
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

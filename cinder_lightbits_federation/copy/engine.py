@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable
 import dataclasses
 import time
 
-from cinder_lightbits_federation.copy import errors
-from cinder_lightbits_federation.copy import extents
 from cinder_lightbits_federation.copy.devices import Device
 from cinder_lightbits_federation.copy.devices import Mover
+from cinder_lightbits_federation.copy import errors
+from cinder_lightbits_federation.copy import extents
 from cinder_lightbits_federation.copy.extents import Extent
 from cinder_lightbits_federation import timing
 

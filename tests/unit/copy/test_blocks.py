@@ -21,8 +21,8 @@ import fixtures
 from oslotest import base
 
 from cinder_lightbits_federation.copy import blocks
-from cinder_lightbits_federation.copy import privileged
 from cinder_lightbits_federation.copy.extents import Extent
+from cinder_lightbits_federation.copy import privileged
 from tests.unit.copy import files
 
 MIB = files.MIB

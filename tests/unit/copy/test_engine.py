@@ -22,9 +22,9 @@ from oslotest import base
 
 from cinder_lightbits_federation.copy import discovery
 from cinder_lightbits_federation.copy import engine
-from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy.engine import Manner
 from cinder_lightbits_federation.copy.engine import Progress
+from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy.extents import Extent
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
