@@ -232,6 +232,8 @@ def _cluster(backend: Backend, sections: ClusterSections, name: str
         tokens=tokens, admin_state=AdminState(option['admin_state']),
         project_map=dict(option['project_map']),
         token_option=token_option, trust_option=trust_option,
+        token_scope=(lb_tokens.TokenScope(option['token_scope'])
+                     if isinstance(tokens, lb_tokens.MintedToken) else None),
         signature=_signature(option),
         token_signature=_signature({key: option[key]
                                     for key in TOKEN_OPTIONS}))

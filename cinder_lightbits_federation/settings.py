@@ -41,6 +41,7 @@ class ClusterSettings:
 
     :param token_option: the option that provides the token, for messages.
     :param trust_option: the option that decides whom to trust, likewise.
+    :param token_scope: of minted tokens; None where none are minted.
     :param signature: differs when anything in the section does.
     :param token_signature: differs when the source of tokens does.
     :param project_map: project names on this cluster where they differ.
@@ -54,6 +55,7 @@ class ClusterSettings:
     project_map: Mapping[str, str]
     token_option: str
     trust_option: str
+    token_scope: lb_tokens.TokenScope | None = None
     signature: str = ''
     token_signature: str = ''
 

@@ -24,7 +24,9 @@ from oslo_db import exception as db_exception
 
 from cinder_lightbits_federation.cli.outcome import CommandError
 from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.cli import roles
 from cinder_lightbits_federation.cli.session import Session
+from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.registry import Registry
@@ -73,6 +75,10 @@ class CommandMixin:
 
     app: Any
     outcome = Outcome.CLEAN
+
+    def get_epilog(self) -> str:
+        """:returns: what the command needs, for the end of its help."""
+        return roles.of(str(getattr(self, 'cmd_name', '') or ''))
 
     @property
     def session(self) -> Session:
@@ -147,9 +153,13 @@ def add_long(parser: argparse.ArgumentParser) -> None:
 def silent(registry: Registry) -> dict[str, str]:
     """:returns: the clusters that were asked in vain, and why."""
     return {cluster.name: cluster.status.reason or 'no answer in time'
-            for cluster in registry.clusters
-            if cluster.allows(Use.ASK) and (
-                cluster.status.connection is not Connection.CONNECTED)}
+            for cluster in registry.clusters if is_silent(cluster)}
+
+
+def is_silent(cluster: Cluster) -> bool:
+    """Whether a cluster was asked in vain."""
+    return (cluster.allows(Use.ASK)
+            and cluster.status.connection is not Connection.CONNECTED)
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -28,6 +28,7 @@ from cinder_lightbits_federation.cli import audit
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli import capacity
 from cinder_lightbits_federation.cli import clusters
+from cinder_lightbits_federation.cli import credentials
 from cinder_lightbits_federation.cli import listing
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
@@ -46,6 +47,9 @@ COMMANDS: dict[str, type[command.Command]] = {
     'capacity': capacity.Capacity,
     'cluster list': clusters.ClusterList,
     'cluster show': clusters.ClusterShow,
+    'credential create': credentials.CredentialCreate,
+    'credential rotate': credentials.CredentialRotate,
+    'credential show': credentials.CredentialShow,
     'placement explain': placement.PlacementExplain,
     'pools check-switch': pools.PoolsCheckSwitch,
     'snapshot list': listing.SnapshotList,

@@ -27,6 +27,7 @@ from oslo_config import cfg
 
 from cinder_lightbits_federation.audit.database import Database
 from cinder_lightbits_federation.cli import backends
+from cinder_lightbits_federation.cli.dropins import DropIns
 from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import errors
@@ -76,16 +77,18 @@ class Session:
         self._arguments = arguments
         backends.read(arguments.files, arguments.dirs)
         self._service = cfg.ConfigOpts()
-        self._service(args=[], default_config_files=self._files,
-                      default_config_dirs=self._dirs)
+        self._service(args=[], default_config_files=self.files,
+                      default_config_dirs=self.dirs)
         self._registry: Registry | None = None
 
     @property
-    def _files(self) -> list[str]:
+    def files(self) -> list[str]:
+        """The configuration files of the service."""
         return list(CONF.config_file or ())
 
     @property
-    def _dirs(self) -> list[str]:
+    def dirs(self) -> list[str]:
+        """Its folders with more of them."""
         return list(CONF.config_dir or ())
 
     @functools.cached_property
@@ -115,12 +118,22 @@ class Session:
         try:
             found = loader.load(
                 backends.configuration_of(self.backend), self.backend,
-                self.host, self.cluster_name is not None, self._files,
-                self._dirs)
+                self.host, self.cluster_name is not None, self.files,
+                self.dirs)
         except errors.InvalidSetting as exc:
             raise UsageError(str(exc)) from exc
         return dataclasses.replace(found, clusters=tuple(
             self._timed(item) for item in found.clusters))
+
+    @functools.cached_property
+    def sections(self) -> loader.ClusterSections:
+        """The sections of clusters, as the files have them."""
+        return loader.ClusterSections(self.files, self.dirs)
+
+    @functools.cached_property
+    def drop_ins(self) -> DropIns:
+        """Where the files of clusters are."""
+        return DropIns(self.dirs, self.files[0] if self.files else None)
 
     @functools.cached_property
     def owner(self) -> Owner:

@@ -20,27 +20,22 @@ from __future__ import annotations
 from collections.abc import Callable
 import dataclasses
 import enum
-import logging
 import os
 import re
-import stat
 import threading
 import time
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives import serialization
 import jwt
 
 from cinder_lightbits_federation.lightbits import errors
-
-LOG = logging.getLogger(__name__)
+from cinder_lightbits_federation.lightbits import keys
 
 LIFETIME = 600
 # The clocks of clusters differ a little from ours.
 BACK_DATING = 60
 RENEW_BEFORE = 60
-LARGEST_FILE = 65536
 
 _TOKEN = re.compile(r'[A-Za-z0-9._~+/=-]+')
 
@@ -71,6 +66,18 @@ class NoToken:
     def renew(self, project: str) -> bool:
         """:returns: False."""
         return False
+
+
+def claimed_expiry(token: str) -> float | None:
+    """:returns: when a token says that it ends, in seconds since 1970.
+
+    None if it does not say. Its signature is the cluster's to verify.
+    """
+    try:
+        claims = jwt.decode(token, options={'verify_signature': False})
+        return float(claims['exp'])
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+        return None
 
 
 class StaticToken:
@@ -144,13 +151,28 @@ class FileToken:
         try:
             if self._stamp == _Stamp.of(os.stat(self._path)):
                 return
-            content, status = _read(self._path)
+            content, status = keys.read(self._path)
         except OSError as error:
-            raise _unreadable('token file', self._path, error) from None
+            raise keys.unreadable('token file', self._path, error) from None
         # Undecodable bytes are refused by the check that follows.
         self._token = _checked(content.decode('ascii', 'replace').strip(),
                                f'token file {self._path}')
         self._stamp = _Stamp.of(status)
+
+
+def expiry_of(source: TokenSource) -> float | None:
+    """:returns: when the token of a source ends, in seconds since 1970.
+
+    None for tokens that are made when needed, that do not say, or that
+    cannot be read.
+    """
+    if not isinstance(source, StaticToken | FileToken):
+        return None
+    try:
+        token = source.bearer('')
+    except errors.NoCredential:
+        return None
+    return claimed_expiry(token) if token else None
 
 
 class TokenScope(enum.Enum):
@@ -192,7 +214,6 @@ class MintedToken:
         self._subject = subject
         self._now = now
         self._lock = threading.Lock()
-        self._warned = False
         self._key: rsa.RSAPrivateKey | None = None
         self._minted: dict[str, _Minted] = {}
 
@@ -244,41 +265,8 @@ class MintedToken:
 
     def _private_key(self) -> rsa.RSAPrivateKey:
         if self._key is None:
-            self._key = self._load()
+            self._key = keys.load(self._key_file)
         return self._key
-
-    def _load(self) -> rsa.RSAPrivateKey:
-        try:
-            content, status = _read(self._key_file)
-        except OSError as error:
-            raise _unreadable('key file', self._key_file, error) from None
-        if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO) and not self._warned:
-            self._warned = True
-            LOG.warning('The private key file %s may be read by others than '
-                        'its owner (mode %04o).', self._key_file,
-                        stat.S_IMODE(status.st_mode))
-        try:
-            key = serialization.load_pem_private_key(content, password=None)
-        except (ValueError, TypeError):
-            key = None
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise errors.NoCredential(
-                f'key file {self._key_file} does not hold an RSA private key '
-                'in PEM form without a passphrase')
-        return key
-
-
-def _read(path: str) -> tuple[bytes, os.stat_result]:
-    """:returns: content and status of one and the same file."""
-    with open(path, 'rb') as file:
-        status = os.fstat(file.fileno())
-        return file.read(LARGEST_FILE), status
-
-
-def _unreadable(what: str, path: str,
-                error: OSError) -> errors.NoCredential:
-    return errors.NoCredential(
-        f'{what} {path} cannot be read: {error.strerror}')
 
 
 def _checked(token: str, what: str) -> str:

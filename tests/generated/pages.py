@@ -20,6 +20,7 @@ import textwrap
 
 from tests.generated import errors
 from tests.generated import methods
+from tests.generated import roles
 from tests.generated import states
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -65,4 +66,7 @@ def pages() -> dict[pathlib.Path, str]:
         REFERENCE / 'driver-methods.rst': page(
             methods.TITLE, methods.INTRO,
             list_table(methods.HEADER, methods.rows(), methods.WIDTHS)),
+        REFERENCE / 'command-roles.rst': page(
+            roles.TITLE, roles.INTRO,
+            list_table(roles.HEADER, roles.rows(), roles.WIDTHS)),
     }

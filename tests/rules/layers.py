@@ -24,7 +24,7 @@ DRIVER = 'cinder_lightbits_federation'
 HOST = 'os_brick_ext'
 
 # From the bottom up. What is named nowhere belongs to the core.
-SHARED = frozenset({'timing'})
+SHARED = frozenset({'files', 'timing'})
 ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
     'access', 'audit.books', 'audit.checker', 'audit.findings',

@@ -12,7 +12,6 @@
 
 """Where tokens come from."""
 
-import logging
 import os
 import pathlib
 import tempfile
@@ -20,7 +19,6 @@ import tempfile
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives import serialization
-import fixtures
 import jwt
 from oslotest import base
 
@@ -205,16 +203,15 @@ class MintedTokenTestCase(FileTestCase):
             errors.NoCredential, self.source(path='/absent').bearer, 'a')
         self.assertIn('/absent', str(error))
 
-    def test_a_key_others_may_read_is_warned_of_once(self) -> None:
-        log = self.useFixture(fixtures.FakeLogger(level=logging.WARNING))
-        self.minted(self.source(), 'a')
-        self.assertEqual('', log.output)
-        source = self.source(path=self.write('open.pem', pem(KEY), 0o640))
-        for project in 'abc':
-            source.renew(project)
-            self.minted(source, project)
-        self.assertEqual(1, log.output.count('open.pem'))
-        self.assertIn('0640', log.output)
+    def test_a_key_others_may_read_is_refused(self) -> None:
+        for mode in (0o600, 0o400, 0o640, 0o440):
+            self.minted(self.source(path=self.write(
+                f'{mode:o}.pem', pem(KEY), mode)), 'a')
+        for mode in (0o644, 0o604, 0o660, 0o601):
+            path = self.write(f'{mode:o}.pem', pem(KEY), mode)
+            error = self.assertRaises(
+                errors.NoCredential, self.source(path=path).bearer, 'a')
+            self.assertIn(f'{path} has mode {mode:04o}', str(error))
 
     def test_repr_shows_no_key(self) -> None:
         source = self.source()

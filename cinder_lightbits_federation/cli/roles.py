@@ -1,0 +1,89 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What each command needs: files, Cinder's database, roles at clusters.
+
+One table, from which the help texts and the documentation are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import enum
+
+
+class Role(enum.Enum):
+    """What the cluster must let the configured token do."""
+
+    NONE = 'none'
+    """The command asks no cluster."""
+
+    VIEWER = 'project viewer'
+    """To read the volumes of the projects in use."""
+
+    ADMIN = 'project admin'
+    """To change them."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Needs:
+    """What a command needs.
+
+    :param role: at least that, at each cluster that is asked.
+    :param files: what it reads or writes of this host.
+    :param database: what it does with Cinder's database.
+    :param better: what a role of the whole cluster adds.
+    """
+
+    role: Role
+    files: str = 'reads the configuration'
+    database: str = 'not used'
+    better: str = ''
+
+    def __str__(self) -> str:
+        told = [f'Role at clusters: {self.role.value}'
+                + (f' ({self.better})' if self.better else ''),
+                f'files: {self.files}', f'database: {self.database}']
+        return '; '.join(told) + '.'
+
+
+_HEALTH = 'cluster viewer: health, version and the statistics, too'
+_PROJECTS = 'cluster viewer: the list of projects, too'
+_WRITES = 'writes the file of the cluster'
+
+NEEDS: Mapping[str, Needs] = {
+    'audit': Needs(Role.VIEWER, database='read', better=_PROJECTS),
+    'capacity': Needs(Role.VIEWER, better=_HEALTH),
+    'cluster list': Needs(Role.VIEWER, better=_HEALTH),
+    'cluster show': Needs(Role.VIEWER, better=_HEALTH),
+    'credential create': Needs(Role.NONE, files='writes the key pair'),
+    'credential rotate': Needs(
+        Role.VIEWER, files='writes a key pair, then the file of the '
+        'cluster', database='read (projects of volume types)'),
+    'credential show': Needs(
+        Role.VIEWER, files='reads configuration and key',
+        database='read (projects of volume types)'),
+    'placement explain': Needs(Role.VIEWER, database='read',
+                               better=_HEALTH),
+    'pools check-switch': Needs(Role.VIEWER, database='read; --yes writes'),
+    'snapshot list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
+    'snapshot show': Needs(Role.VIEWER, database='read', better=_PROJECTS),
+    'volume list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
+    'volume show': Needs(Role.VIEWER, database='read', better=_PROJECTS),
+}
+
+
+def of(command: str) -> str:
+    """:returns: a sentence for the help of a command, empty if unknown."""
+    needs = NEEDS.get(command)
+    return str(needs) if needs is not None else ''
