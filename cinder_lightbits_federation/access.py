@@ -266,6 +266,44 @@ def revoke(volume: model.Volume, host: HostAccess,
     return _change(volume, acl, volume.ip_acl & everybody)
 
 
+def conform(volume: model.Volume, hosts: Sequence[HostAccess],
+            perhaps: Sequence[HostAccess],
+            use_ip_acl: bool) -> model.VolumeChange | None:
+    """Make the access lists what attachments say, whoever is there.
+
+    Unlike `grant` and `revoke` it needs all attachments to be known and
+    trusted, and so also closes what is open to any host or address.
+
+    :param hosts: those that must have access.
+    :param perhaps: those that come or go just now: they keep what they have.
+    :returns: the edit, None when all is as wanted.
+    :raises NoUsableAddress: a host has no address for the IP ACL.
+    :raises AddressLimitExceeded: the addresses of all do not fit.
+    """
+    leaving = volume.acl & {one.nqn for one in perhaps}
+    acl = frozenset(one.nqn for one in hosts) | leaving
+    if not acl:
+        return _change(volume, acl, _NOBODY)
+    if not use_ip_acl:
+        return _change(volume, acl, _ANYONE)
+    for one in hosts:
+        if not one.addresses:
+            raise NoUsableAddress(one)
+    if model.ALLOW_ANY in volume.ip_acl:
+        kept = _union(one.addresses for one in perhaps
+                      if one.nqn in leaving)
+    else:
+        kept = volume.ip_acl & _union(one.owned for one in (*hosts, *perhaps))
+    ip_acl = kept | _union(one.addresses for one in hosts)
+    if len(ip_acl) > max(model.MAX_IP_ACL, len(volume.ip_acl)):
+        raise AddressLimitExceeded((*hosts, *perhaps)[0], len(ip_acl))
+    return _change(volume, acl, ip_acl)
+
+
+def _union(parts: Iterable[Iterable[str]]) -> frozenset[str]:
+    return frozenset(item for part in parts for item in part)
+
+
 def revoke_all(volume: model.Volume) -> model.VolumeChange | None:
     """Take everybody's access away, whoever gave it.
 

@@ -123,6 +123,7 @@ class Finding:
     :param age: seconds since the object was created; None if not known.
     :param space: bytes that deleting the object would free, if known.
     :param host: the NQN or address that is concerned.
+    :param project: of the object, by its cluster's name.
     """
 
     kind: Kind
@@ -138,6 +139,7 @@ class Finding:
     age: float | None = None
     space: int = 0
     host: str = ''
+    project: str = ''
 
     @property
     def advice(self) -> str:

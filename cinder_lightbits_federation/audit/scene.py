@@ -202,7 +202,7 @@ class Scene:
             object_name=thing.name,
             cinder_id=record.id if record else sighting.marked_id,
             owner=sighting.owner, age=self.age(sighting),
-            space=thing.physical_owned, host=host)
+            space=thing.physical_owned, host=host, project=thing.project)
 
     def without(self, kind: Kind, severity: Severity, record: Record,
                 evidence: str) -> Finding:

@@ -30,6 +30,7 @@ from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.columns import Size
 from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.cli import repair
 
 SHORT = ('severity', 'kind', 'cluster', 'object_name', 'cinder_id', 'age',
          'evidence')
@@ -68,8 +69,9 @@ class Progress:
 class Audit(base.ListCommand):
     """Compare Cinder's records with what all clusters hold.
 
-    Changes nothing. Exit code 0: nothing is wrong; 1: there are errors or
-    warnings; 3: some cluster could not be asked, so there may be more.
+    Changes nothing without --repair. Exit code 0: nothing is wrong (any
+    more); 1: there are errors or warnings; 3: some cluster could not be
+    asked, so there may be more; 4: a repair has failed.
     """
 
     need_sort_by_cliff = False
@@ -94,25 +96,43 @@ class Audit(base.ListCommand):
             help='Seconds after which what disagrees is read again; only '
                  'what still disagrees is told. Default: %(default)s.')
         base.add_long(parser)
+        repair.add_options(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
-        """Audit, tell the figures, list the findings."""
+        """Audit, tell the figures, list the findings or the repairs."""
+        if parsed_args.repair:
+            return self._repair(parsed_args)
+        report = self._report(parsed_args)
+        self._conclude(report)
+        columns = FULL if base.in_full(parsed_args) else SHORT
+        worst = SEVERITIES[:SEVERITIES.index(parsed_args.severity) + 1]
+        return columns, [
+            [_cell(item, column) for column in columns]
+            for item in report.findings if item.severity.value in worst]
+
+    def _repair(self, parsed_args: argparse.Namespace) -> base.Table:
+        """Audit, repair, and audit again what was changed."""
+        repairs = repair.Repairs(self, parsed_args)
+        report = self._report(parsed_args)
+        rows, changed = repairs.run(report)
+        self._conclude(self._report(parsed_args) if changed else report)
+        return repairs.columns, rows
+
+    def _report(self, parsed_args: argparse.Namespace) -> Report:
         progress = Progress(self.app.stderr)
         try:
             report = self._auditor(parsed_args, progress).run()
         finally:
             progress.end()
         self._summarise(report)
+        return report
+
+    def _conclude(self, report: Report) -> None:
         if not report.clean:
             self.settle_for(Outcome.FINDINGS)
         if report.silent:
             self.settle_for(Outcome.SILENT)
-        columns = FULL if base.in_full(parsed_args) else SHORT
-        worst = SEVERITIES[:SEVERITIES.index(parsed_args.severity) + 1]
-        return columns, [
-            [_cell(item, column) for column in columns]
-            for item in report.findings if item.severity.value in worst]
 
     def _auditor(self, parsed_args: argparse.Namespace, progress: Progress
                  ) -> Auditor:

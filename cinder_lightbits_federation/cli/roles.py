@@ -62,7 +62,10 @@ _PROJECTS = 'cluster viewer: the list of projects, too'
 _WRITES = 'writes the file of the cluster'
 
 NEEDS: Mapping[str, Needs] = {
-    'audit': Needs(Role.VIEWER, database='read', better=_PROJECTS),
+    'audit': Needs(
+        Role.VIEWER, files='reads the configuration; --repair writes the '
+        'backup', database='read; --repair writes',
+        better=f'{_PROJECTS}; --repair takes project admin'),
     'capacity': Needs(Role.VIEWER, better=_HEALTH),
     'cluster list': Needs(Role.VIEWER, better=_HEALTH),
     'cluster show': Needs(Role.VIEWER, better=_HEALTH),

@@ -27,14 +27,15 @@ HOST = 'os_brick_ext'
 SHARED = frozenset({'files', 'timing'})
 ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
-    'access', 'audit.books', 'audit.checker', 'audit.findings',
-    'audit.objects', 'audit.places', 'audit.scene', 'audit.strangers',
+    'access', 'audit.books', 'audit.changes', 'audit.checker',
+    'audit.findings', 'audit.objects', 'audit.places', 'audit.proofs',
+    'audit.scene', 'audit.strangers',
     'capacity', 'conformance', 'copy.errors', 'copy.extents', 'copy.ledger',
     'errors', 'location', 'ownership', 'placement', 'refs', 'reservations',
     'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
-    'admission', 'audit.database', 'cli', 'driver', 'exception', 'manageable',
-    'records', 'returning', 'service'})
+    'admission', 'audit.amend', 'audit.database', 'cli', 'driver',
+    'exception', 'manageable', 'records', 'returning', 'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

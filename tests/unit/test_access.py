@@ -264,3 +264,41 @@ class RevokeAllTest(base.BaseTestCase):
                        volume(ip_acl=ANY)):
             self.assertEqual(closed, access.revoke_all(before))
         self.assertIsNone(access.revoke_all(volume()))
+
+
+class ConformTest(base.BaseTestCase):
+
+    def test_attachments_decide(self):
+        for before in (volume(A), volume(A, B, STRANGER),
+                       volume(acl=ANY, ip_acl=ANY), volume(B, ip_acl=ANY),
+                       volume()):
+            change = access.conform(before, [A, B], [], True)
+            after = applied(before, change)
+            self.assertEqual(({A.nqn, B.nqn}, A.owned | B.owned),
+                             (after.acl, after.ip_acl))
+            self.assertIsNone(access.conform(after, [A, B], [], True))
+
+    def test_who_comes_or_goes_keeps_what_he_has(self):
+        after = applied(volume(A, B, STRANGER), access.conform(
+            volume(A, B, STRANGER), [A], [B, C], True))
+        self.assertEqual(({A.nqn, B.nqn}, A.owned | B.owned),
+                         (after.acl, after.ip_acl))
+        after = applied(volume(B, ip_acl=ANY), access.conform(
+            volume(B, ip_acl=ANY), [A], [B, C], True))
+        self.assertEqual(A.owned | B.owned, after.ip_acl)
+
+    def test_nobody(self):
+        closed = model.VolumeChange(acl=NOBODY, ip_acl=NOBODY)
+        self.assertEqual(closed,
+                         access.conform(volume(A, B), [], [C], True))
+
+    def test_addresses_do_not_matter(self):
+        after = applied(volume(B), access.conform(volume(B), [A], [], False))
+        self.assertEqual(({A.nqn}, ANY), (after.acl, after.ip_acl))
+
+    def test_what_cannot_be(self):
+        self.assertRaises(access.NoUsableAddress, access.conform,
+                          volume(), [host('n')], [], True)
+        many = host('m', *(f'192.0.2.{number}' for number in range(10, 30)))
+        self.assertRaises(access.AddressLimitExceeded, access.conform,
+                          volume(), [many], [], True)

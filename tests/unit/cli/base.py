@@ -70,11 +70,12 @@ class CliTestCase(audit_base.AuditTestCase):
         """:returns: the path of a file of this test."""
         return os.path.join(self.folder, name)
 
-    def command(self, *argv: str, stderr: io.StringIO | None = None
-                ) -> Result:
-        """Run the command."""
+    def command(self, *argv: str, stderr: io.StringIO | None = None,
+                stdin: io.StringIO | None = None) -> Result:
+        """Run the command; nobody is at the terminal."""
         out, err = io.StringIO(), stderr or io.StringIO()
         shell = main.Shell(stdout=out, stderr=err)
+        shell.stdin = stdin or io.StringIO()
         code = shell.run([
             '--config-file', self.path('cinder.conf'),
             '--config-file', self.path('service.conf'),
