@@ -83,7 +83,7 @@ backend_opts = [
             ('cluster', 'A pool per cluster; the scheduler chooses.')],
         help='What Cinder sees as pools.'),
     cfg.IntOpt(
-        'lightbits_max_create_share', default=50, min=1, max=100,
+        'lightbits_max_create_share', default=70, min=1, max=100,
         help='Most percent of recent creates that one cluster takes while '
              'others can. Keeps a new, empty cluster from taking all.'),
     cfg.BoolOpt(

@@ -237,7 +237,9 @@ class NodeApi:
         """Answer a request, or do what a fault asks for."""
         route, params, status = ROUTER.find(request.method, request.path)
         name = UNKNOWN_ROUTE if route is None else route.name
-        plan = self._faults.plan(name, request.method, self._node)
+        plan = self._faults.plan(
+            name, request.method, self._node, connection.client
+        )
         self._counts.begin(name)
 
         def handle() -> http.Response:

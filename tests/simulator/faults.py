@@ -95,6 +95,7 @@ class Fault:
     :param node: index of a node, or None for all.
     :param count: hits until it is over, or None.
     :param after: hits it lets pass first.
+    :param client: ``address:port`` of the client it struck last.
     """
 
     kind: Kind
@@ -105,6 +106,7 @@ class Fault:
     after: int = 0
     params: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
     hits: int = 0
+    client: str = ''
     id: str = ''
 
     @property
@@ -123,7 +125,7 @@ class Fault:
             return False
         return self.route == ANY or fnmatch.fnmatchcase(route, self.route)
 
-    def spend(self) -> bool:
+    def spend(self, client: str) -> bool:
         """Count a hit; return whether the fault acts on it."""
         if self.after:
             self.after -= 1
@@ -133,6 +135,7 @@ class Fault:
                 return False
             self.count -= 1
         self.hits += 1
+        self.client = client
         return True
 
     def as_json(self) -> dict[str, typing.Any]:
@@ -298,10 +301,14 @@ class FaultSet:
                 return fault
         return None
 
-    def plan(self, route: str, method: str, node: int) -> Plan:
+    def plan(
+        self, route: str, method: str, node: int, client: str
+    ) -> Plan:
         """Return what happens to a request, counting the hits.
 
         Of faults that end a request the oldest acts; the others add up.
+
+        :param client: ``address:port`` of who asks.
         """
         if not self.faults:
             return NO_PLAN
@@ -312,7 +319,7 @@ class FaultSet:
             ends = fault.kind not in _ADDING
             if ends and plan.ending is not None:
                 continue
-            if fault.strikes(route, method, node) and fault.spend():
+            if fault.strikes(route, method, node) and fault.spend(client):
                 plan = _ADDING.get(fault.kind, _end)(plan, fault)
         return plan
 

@@ -144,10 +144,16 @@ class Connection(asyncio.Protocol):
         self._held: list[bytes] = []
         self.frozen = False
         self.closed = False
+        # Address and port of the other end.
+        self.client = ''
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = typing.cast(asyncio.Transport, transport)
+        # There is none when the other end has gone already.
+        peer = transport.get_extra_info('peername')
+        if peer is not None:
+            self.client = f'{peer[0]}:{peer[1]}'
         self._parser = httptools.HttpRequestParser(self)
         if self._context is not None:
             self._tls = _Tls(self._context)

@@ -45,10 +45,14 @@ class Bed:
         the end.
     :param coordination: ``etcd`` or ``redis``.
     :param threads: native threads instead of eventlet.
+    :param clusters: names, and options of the simulator for each.
+    :param backend: options of the backend, beside the usual ones.
     """
 
     def __init__(self, folder: pathlib.Path | None = None, *,
-                 coordination: str = 'etcd', threads: bool = False) -> None:
+                 coordination: str = 'etcd', threads: bool = False,
+                 clusters: Mapping[str, Mapping[str, Any]] | None = None,
+                 backend: Mapping[str, str] | None = None) -> None:
         self._temporary = None
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix='stack')
@@ -56,8 +60,11 @@ class Bed:
         self.folder = folder
         self.federation_id = str(uuid.uuid4())
         self.simulator = control.Simulator.start(str(folder / 'simulator'))
-        self.clusters = {name: self.simulator.add_cluster(name)
-                         for name in CLUSTERS}
+        self.clusters = {
+            name: self.simulator.add_cluster(name, **options)
+            for name, options in (clusters or dict.fromkeys(
+                CLUSTERS, {})).items()}
+        self._backend = {**_BACKEND, **(backend or {})}
         for cluster in self.clusters.values():
             federation.seed_foreign(cluster)
         self.before = federation.contents(self.clusters.values())
@@ -119,7 +126,7 @@ class Bed:
     def _config(self) -> str:
         sections = [federation.section(cluster, self.folder / 'tokens')
                     for cluster in self.clusters.values()]
-        return federation.config(sections, self.federation_id, _BACKEND)
+        return federation.config(sections, self.federation_id, self._backend)
 
 
 def _remove(cluster: control.SimCluster, item: Mapping[str, Any]) -> None:

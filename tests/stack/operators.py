@@ -17,7 +17,7 @@ what is stuck, repeating what was asked for, deleting.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from openstack import exceptions
@@ -33,7 +33,9 @@ PATIENCE = float(max(settings.OPERATION_TIMEOUT, settings.RPC_TIMEOUT) + 5)
 _ROUNDS = 6
 _IN_PROGRESS = frozenset({
     'creating', 'deleting', 'extending', 'attaching', 'detaching',
-    'reserved', 'reverting', 'retyping'})
+    'reserved', 'restoring', 'reverting', 'retyping'})
+# What has all its data, and nobody works on any more.
+_STRANDED = frozenset({'reverting', 'retyping'})
 _GROWING = frozenset({'extending', 'error_extending'})
 _BROKEN = frozenset({'creating', 'deleting', 'error', 'error_deleting'})
 
@@ -55,10 +57,13 @@ class Operator:
         self._patience = patience
         self.done: list[str] = []
 
-    def clean_up(self, sizes: Mapping[str, int] | None = None) -> list[str]:
+    def clean_up(self, sizes: Mapping[str, int] | None = None,
+                 kept: Collection[str] = ()) -> list[str]:
         """Bring everything to rest.
 
         :param sizes: GiB that volumes were asked to grow to, by id.
+        :param kept: ids of volumes that hold data: one in error is put
+            back into use, where any other is deleted.
         :returns: what was done, one line each.
         :raises StillBroken: something will not come to rest.
         """
@@ -66,7 +71,7 @@ class Operator:
         self._clean_workers(sdk)
         self._let_end()
         for _round in range(_ROUNDS):
-            if not self._repair(sdk, sizes or {}):
+            if not self._repair(sdk, sizes or {}, kept):
                 return self.done
             self._let_end()
         raise StillBroken('; '.join(self._unsettled(sdk)))
@@ -101,7 +106,8 @@ class Operator:
                 if item.status in _IN_PROGRESS:
                     yield f'{kind} {item.id} {item.status}'
 
-    def _repair(self, sdk: Any, sizes: Mapping[str, int]) -> int:
+    def _repair(self, sdk: Any, sizes: Mapping[str, int],
+                kept: Collection[str]) -> int:
         """Do one thing about each broken object; return how many."""
         before = len(self.done)
         for attachment in list(sdk.attachments()):
@@ -111,12 +117,33 @@ class Operator:
         for snapshot in list(sdk.snapshots()):
             if snapshot.status in _BROKEN:
                 self._delete_snapshot(sdk, snapshot)
+            elif snapshot.status == 'restoring':
+                self._try(f'reset snapshot {snapshot.id} (restoring)',
+                          sdk.reset_snapshot_status, snapshot.id,
+                          'available')
         for volume in list(sdk.volumes()):
-            if volume.status in _BROKEN:
-                self._delete_volume(sdk, volume)
-            elif volume.status in _GROWING:
-                self._grow(sdk, volume, sizes[volume.id])
+            self._repair_volume(sdk, volume, sizes, kept)
         return len(self.done) - before
+
+    def _repair_volume(self, sdk: Any, volume: Any,
+                       sizes: Mapping[str, int],
+                       kept: Collection[str]) -> None:
+        if volume.status in _STRANDED or (volume.status == 'error'
+                                          and volume.id in kept):
+            self._put_back(sdk, volume)
+            self._tell(f'reset volume {volume.id} ({volume.status})')
+        elif volume.status in _BROKEN:
+            self._delete_volume(sdk, volume)
+        elif volume.status in _GROWING:
+            self._grow(sdk, volume, sizes[volume.id])
+
+    @staticmethod
+    def _put_back(sdk: Any, volume: Any) -> None:
+        """Let a volume be in use or available, as its attachments say."""
+        in_use = any(item.status == 'attached' for item
+                     in sdk.attachments(volume_id=volume.id))
+        sdk.reset_volume_status(
+            volume.id, 'in-use' if in_use else 'available', None, None)
 
     def _delete_volume(self, sdk: Any, volume: Any) -> None:
         if volume.status != 'error':
@@ -131,10 +158,7 @@ class Operator:
                   sdk.delete_snapshot, snapshot.id)
 
     def _grow(self, sdk: Any, volume: Any, size: int) -> None:
-        in_use = any(item.status == 'attached' for item
-                     in sdk.attachments(volume_id=volume.id))
-        sdk.reset_volume_status(
-            volume.id, 'in-use' if in_use else 'available', None, None)
+        self._put_back(sdk, volume)
         self._try(f'extend {volume.id} to {size} GiB ({volume.status})',
                   sdk.extend_volume, volume.id, size)
 

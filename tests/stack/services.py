@@ -53,7 +53,8 @@ class CinderService(daemons.Daemon):
 
     def launch(self) -> None:
         """Start the process and do not wait for it."""
-        self._begin = len(_read(self._own_log))
+        self._begin = (self._own_log.stat().st_size
+                       if self._own_log.exists() else 0)
         super().launch()
 
     def log(self) -> str:
@@ -61,7 +62,7 @@ class CinderService(daemons.Daemon):
         return _read(self._own_log) + super().log()
 
     def _has_said(self) -> bool:
-        return self._serves_text in _read(self._own_log)[self._begin:]
+        return self._serves_text in _read(self._own_log, self._begin)
 
 
 class ApiService(daemons.Daemon):
@@ -108,5 +109,10 @@ def scheduler(layout: settings.Layout, guard: daemons.Guard,
                          _SCHEDULER_SERVES, layout, guard, threads)
 
 
-def _read(path: pathlib.Path) -> str:
-    return path.read_text(errors='replace') if path.exists() else ''
+def _read(path: pathlib.Path, begin: int = 0) -> str:
+    """Return what a file holds from a byte on, if it is there."""
+    if not path.exists():
+        return ''
+    with open(path, 'rb') as stream:
+        stream.seek(begin)
+        return stream.read().decode(errors='replace')

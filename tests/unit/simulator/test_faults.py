@@ -265,6 +265,18 @@ class FaultTestCase(base.SimulatorTestCase):
         self.assertEqual([200, 503, 503, 200], statuses)
         self.assertEqual(2, self.cluster.faults()[0]['hits'])
 
+    def test_client(self) -> None:
+        """A fault tells whom it struck."""
+        self.cluster.fault('status', status=503)
+        self.assertEqual('', self.cluster.faults()[0]['client'])
+        with self.cluster.connect() as link:
+            link.sendall(f'GET {_VERSION} HTTP/1.1\r\nHost: x\r\n\r\n'
+                         .encode())
+            self.assertIn(b'503', link.recv(100))
+            address, port = link.getsockname()[:2]
+        self.assertEqual(f'{address}:{port}',
+                         self.cluster.faults()[0]['client'])
+
     def test_faults_add_up(self) -> None:
         self.cluster.fault('slow', seconds=0.1)
         self.cluster.fault('status', status=503)
