@@ -29,6 +29,7 @@ from tests.crash import failed_clone
 from tests.crash import matrix
 from tests.crash import operations
 from tests.crash import table
+from tests.functional import test_crash_matrix
 
 WRITES = ('POST ', 'PUT ', 'DELETE ')
 
@@ -96,6 +97,17 @@ class BrokenDriverTestCase(cloud.CloudTestCase):
             found = self.problems(continuations.Delete())
 
         self.assertIn('Cinder does not know this object of ours', found[0])
+
+
+class SharesTestCase(cloud.base.test.TestCase):
+    """The functional tests run the whole matrix, in shares."""
+
+    def test_every_operation_is_in_one_share(self) -> None:
+        shares = [operation
+                  for share in test_crash_matrix.MatrixTest.__subclasses__()
+                  for operation in share.operations]
+
+        self.assertEqual(sorted(table.OPERATIONS), sorted(shares))
 
 
 class PageTestCase(cloud.base.test.TestCase):

@@ -63,6 +63,13 @@ def connector(number: int, *addresses: str) -> dict[str, Any]:
             'host_ips': list(addresses) or [f'192.0.2.{number}']}
 
 
+class NoRecord:
+    """A record nobody else writes."""
+
+    def record(self, location: object) -> None:
+        """Take anything."""
+
+
 class FederationTestCase(test.TestCase):
     """Three clusters and a driver in front of them."""
 

@@ -152,17 +152,17 @@ class NameTakenTestCase(base.FederationTestCase):
         left = self.earlier(volume)
         self.east.fault('slow', route='volumes.update', seconds=0.5, count=2)
         outcomes: list[object] = []
+        pinned = VolumeSpec.from_extra_specs({'lightos:cluster': 'east'})
 
         def compete() -> None:
             try:
                 outcomes.append(self.driver.federation.create_volume(
                     CreateRequest(VolumeRef(volume.name, volume.name_id,
                                             'default'),
-                                  base.GIB, VolumeSpec(), NoRecord())))
+                                  base.GIB, pinned, base.NoRecord())))
             except errors.RecordLost as exc:
                 outcomes.append(exc)
 
-        self.arrays['west'].stop()
         rivals = [threading.Thread(target=compete) for _one in range(2)]
         for rival in rivals:
             rival.start()
@@ -174,13 +174,6 @@ class NameTakenTestCase(base.FederationTestCase):
         self.assertEqual((2, 1), (len(outcomes), len(lost)), outcomes)
         still, = self.east.state()['volumes']
         self.assertEqual(left['UUID'], still['UUID'])
-
-
-class NoRecord:
-    """A record nobody else writes."""
-
-    def record(self, location: object) -> None:
-        """Take anything."""
 
 
 class RefusalTestCase(base.FederationTestCase):

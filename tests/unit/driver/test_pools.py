@@ -230,13 +230,6 @@ class PoolPerClusterTestCase(PoolTestCase):
         self.assertEqual('east', self.on(clone)[0])
 
 
-class NoRecord:
-    """A record nobody else writes."""
-
-    def record(self, location: object) -> None:
-        """Take anything."""
-
-
 class BurstTestCase(base.FederationTestCase):
     """Many creates at once see each other."""
 
@@ -253,7 +246,7 @@ class BurstTestCase(base.FederationTestCase):
         records = [self.volume() for _number in range(self.COUNT)]
         requests = [CreateRequest(
             VolumeRef(record.name, record.name_id, 'default'), 100 * base.GIB,
-            VolumeSpec(), NoRecord()) for record in records]
+            VolumeSpec(), base.NoRecord()) for record in records]
         threads = [threading.Thread(
             target=drv.federation.create_volume, args=(request,))
             for request in requests]
