@@ -63,9 +63,9 @@ class Kind(enum.Enum):
 # What the operator can do about it.
 ADVICE: dict[Kind, str] = {
     Kind.ORPHAN:
-        'If nobody needs its data, delete it on the cluster; else replace '
-        'its labels there and manage it: "openstack volume create '
-        '--remote-source".',
+        'If its record was lost, make it anew with "lightbits-federation '
+        'audit reimport"; if nobody needs its data, delete it with '
+        '"lightbits-federation audit purge".',
     Kind.MISSING:
         'Look for it on clusters that were not asked. If it is gone, its '
         'data is: restore a backup, then reset the record to "error" and '

@@ -33,6 +33,7 @@ from cinder_lightbits_federation.cli import listing
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
 from cinder_lightbits_federation.cli import pools
+from cinder_lightbits_federation.cli import purge
 from cinder_lightbits_federation.cli.session import Arguments
 from cinder_lightbits_federation.cli.session import Session
 
@@ -44,6 +45,7 @@ LEVELS = {0: logging.ERROR, 1: logging.WARNING, 2: logging.INFO}
 
 COMMANDS: dict[str, type[command.Command]] = {
     'audit': audit.Audit,
+    'audit purge': purge.AuditPurge,
     'capacity': capacity.Capacity,
     'cluster list': clusters.ClusterList,
     'cluster show': clusters.ClusterShow,

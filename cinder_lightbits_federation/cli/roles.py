@@ -66,6 +66,9 @@ NEEDS: Mapping[str, Needs] = {
         Role.VIEWER, files='reads the configuration; --repair writes the '
         'backup', database='read; --repair writes',
         better=f'{_PROJECTS}; --repair takes project admin'),
+    'audit purge': Needs(
+        Role.ADMIN, files='reads the configuration; writes the backup',
+        database='read', better=_PROJECTS),
     'capacity': Needs(Role.VIEWER, better=_HEALTH),
     'cluster list': Needs(Role.VIEWER, better=_HEALTH),
     'cluster show': Needs(Role.VIEWER, better=_HEALTH),

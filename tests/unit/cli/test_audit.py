@@ -64,7 +64,7 @@ class AuditTest(base.CliTestCase):
                 'host')})
         self.assertIsInstance(orphan['age'], int)
         self.assertIn(f'no record {volume.id}', orphan['evidence'])
-        self.assertIn('delete it on the cluster', orphan['advice'])
+        self.assertIn('delete it with', orphan['advice'])
 
     def test_notices_are_clean(self) -> None:
         volume = self.made(self.driver)
