@@ -58,7 +58,8 @@ class Backend(Protocol):
 
 
 def load(backend: Backend, section: str, host: str, clustered: bool,
-         files: Sequence[str], dirs: Sequence[str]) -> FederationSettings:
+         files: Sequence[str], dirs: Sequence[str], *,
+         empty: bool = False) -> FederationSettings:
     """Build the settings of one backend.
 
     A wrong cluster section disables that cluster and is told in `broken`;
@@ -68,6 +69,7 @@ def load(backend: Backend, section: str, host: str, clustered: bool,
     :param host: the service's host, from which an id is derived.
     :param clustered: whether several hosts serve this backend.
     :param files: configuration files, `dirs`: folders with more of them.
+    :param empty: whether a backend without a usable cluster will do.
     :raises InvalidSetting: an option of the backend section is wrong.
     """
     sections = ClusterSections(files, dirs)
@@ -75,10 +77,11 @@ def load(backend: Backend, section: str, host: str, clustered: bool,
     broken: list[BrokenCluster] = []
     for name in _members(backend, section, sections):
         try:
-            good.append(_cluster(backend, sections, name))
+            good.append(cluster_settings(backend, sections, name))
         except errors.InvalidSetting as exc:
             broken.append(BrokenCluster(name, exc.problem))
-    _check_members(section, good, broken)
+    if not empty:
+        _check_members(section, good, broken)
     broken += _duplicates(good)
     taken = {item.name for item in broken}
     return FederationSettings(
@@ -206,8 +209,12 @@ def _duplicates(clusters: Iterable[ClusterSettings]) -> list[BrokenCluster]:
     return found
 
 
-def _cluster(backend: Backend, sections: ClusterSections, name: str
-             ) -> ClusterSettings:
+def cluster_settings(backend: Backend, sections: ClusterSections, name: str
+                     ) -> ClusterSettings:
+    """Build the settings of one cluster.
+
+    :raises InvalidSetting: an option of its section is wrong.
+    """
     section = options.CLUSTER_PREFIX + name
     option = {item.name: sections.get(name, item.name)
               for item in options.cluster_opts}

@@ -53,6 +53,30 @@ def render(name: str, options: Options) -> str:
     return text.getvalue().rstrip('\n') + '\n'
 
 
+def holders(name: str, paths: Sequence[str], folders: Sequence[str]
+            ) -> list[str]:
+    """:returns: the files that have a section for a cluster."""
+    found = []
+    for path in (*paths, *(os.path.join(folder, item) for folder in folders
+                           for item in _names_in(folder))):
+        try:
+            with open(path, encoding='utf-8', errors='replace') as file:
+                lines = [line.strip() for line in file]
+        except OSError:
+            continue
+        if f'[{CLUSTER_PREFIX}{name}]' in lines:
+            found.append(path)
+    return found
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder)
+                      if name.endswith('.conf'))
+    except OSError:
+        return []
+
+
 class DropIns:
     """The folder that takes the files of clusters.
 

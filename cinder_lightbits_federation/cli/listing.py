@@ -200,14 +200,14 @@ class Objects(base.CommandMixin, Generic[T]):
                  ) -> dict[tuple[str, str], Record]:
         """:returns: the records of objects, by place."""
         ids = {self.kind.marks(item.thing).get(ownership.LABEL_ID)
-               or _uuid_in(item.thing.name) for item in items}
+               or uuid_in(item.thing.name) for item in items}
         found = self._of_kind(self.session.database.again(ids - {''}))
         by_key = {record.key: record for record in found}
         known: dict[tuple[str, str], Record] = {}
         for item in items:
             marks = self.kind.marks(item.thing)
             record = by_key.get(marks.get(ownership.LABEL_ID)
-                                or _uuid_in(item.thing.name))
+                                or uuid_in(item.thing.name))
             if record is not None and _is_at(record, item):
                 known[item.place] = record
         # Adopted ones bear neither the name nor the mark of their record.
@@ -223,7 +223,8 @@ class Objects(base.CommandMixin, Generic[T]):
                 if self.kind.is_record(record)]
 
 
-def _uuid_in(name: str) -> str:
+def uuid_in(name: str) -> str:
+    """:returns: the UUID in a name, empty if there is none."""
     found = _UUID.search(name)
     return found[0] if found else ''
 

@@ -24,11 +24,13 @@ from cliff import app
 from cliff import command
 from cliff import commandmanager
 
+from cinder_lightbits_federation.cli import attach
 from cinder_lightbits_federation.cli import audit
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli import capacity
 from cinder_lightbits_federation.cli import clusters
 from cinder_lightbits_federation.cli import credentials
+from cinder_lightbits_federation.cli import detach
 from cinder_lightbits_federation.cli import listing
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
@@ -47,7 +49,10 @@ COMMANDS: dict[str, type[command.Command]] = {
     'audit': audit.Audit,
     'audit purge': purge.AuditPurge,
     'capacity': capacity.Capacity,
+    'cluster attach': attach.ClusterAttach,
+    'cluster detach': detach.ClusterDetach,
     'cluster list': clusters.ClusterList,
+    'cluster refresh': attach.ClusterRefresh,
     'cluster show': clusters.ClusterShow,
     'credential create': credentials.CredentialCreate,
     'credential rotate': credentials.CredentialRotate,

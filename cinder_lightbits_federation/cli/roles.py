@@ -70,7 +70,12 @@ NEEDS: Mapping[str, Needs] = {
         Role.ADMIN, files='reads the configuration; writes the backup',
         database='read', better=_PROJECTS),
     'capacity': Needs(Role.VIEWER, better=_HEALTH),
+    'cluster attach': Needs(Role.VIEWER, files=_WRITES, better=_HEALTH),
+    'cluster detach': Needs(
+        Role.VIEWER, files='--yes removes the file of the cluster',
+        database='read', better=_PROJECTS),
     'cluster list': Needs(Role.VIEWER, better=_HEALTH),
+    'cluster refresh': Needs(Role.VIEWER, files=_WRITES),
     'cluster show': Needs(Role.VIEWER, better=_HEALTH),
     'credential create': Needs(Role.NONE, files='writes the key pair'),
     'credential rotate': Needs(

@@ -18,16 +18,17 @@ Nothing is connected before a command asks for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 import logging
+import tempfile
 
 from oslo_config import cfg
 
 from cinder_lightbits_federation.audit.database import Database
 from cinder_lightbits_federation.cli import backends
-from cinder_lightbits_federation.cli.dropins import DropIns
+from cinder_lightbits_federation.cli import dropins
 from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import errors
@@ -119,7 +120,7 @@ class Session:
             found = loader.load(
                 backends.configuration_of(self.backend), self.backend,
                 self.host, self.cluster_name is not None, self.files,
-                self.dirs)
+                self.dirs, empty=True)
         except errors.InvalidSetting as exc:
             raise UsageError(str(exc)) from exc
         return dataclasses.replace(found, clusters=tuple(
@@ -130,10 +131,29 @@ class Session:
         """The sections of clusters, as the files have them."""
         return loader.ClusterSections(self.files, self.dirs)
 
+    def candidate(self, name: str, options: Mapping[str, str]
+                  ) -> ClusterSettings:
+        """Read options as if they were the section of a cluster.
+
+        :raises UsageError: one is wrong.
+        """
+        with tempfile.NamedTemporaryFile('w', encoding='utf-8',
+                                         suffix='.conf') as file:
+            file.write(dropins.render(name, options))
+            file.flush()
+            try:
+                found = loader.cluster_settings(
+                    backends.configuration_of(self.backend),
+                    loader.ClusterSections([file.name], []), name)
+            except errors.InvalidSetting as exc:
+                raise UsageError(str(exc)) from exc
+        return self._timed(found)
+
     @functools.cached_property
-    def drop_ins(self) -> DropIns:
+    def drop_ins(self) -> dropins.DropIns:
         """Where the files of clusters are."""
-        return DropIns(self.dirs, self.files[0] if self.files else None)
+        sample = self.files[0] if self.files else None
+        return dropins.DropIns(self.dirs, sample)
 
     @functools.cached_property
     def owner(self) -> Owner:

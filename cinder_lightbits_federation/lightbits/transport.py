@@ -84,7 +84,7 @@ class HttpsTransport:
         is not an endpoint, or not allowed, is left out.
         """
         if self._config.learn_endpoints and self._identity.proven:
-            self._selector.learn(_parsed(addresses))
+            self._selector.learn(parsed(addresses))
 
     def close(self) -> None:
         """Close idle connections; the next request opens new ones."""
@@ -104,7 +104,8 @@ class HttpsTransport:
             raise
 
 
-def _parsed(addresses: Iterable[str]) -> Iterator[endpoints.Endpoint]:
+def parsed(addresses: Iterable[str]) -> Iterator[endpoints.Endpoint]:
+    """:returns: those of a cluster's list that are endpoints."""
     for address in addresses:
         try:
             yield endpoints.Endpoint.parse(address)

@@ -48,7 +48,9 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
 
 def named(text: str) -> set[str]:
     """:returns: the options that a text describes."""
-    return set(re.findall(r'^``(--[a-z-]+)', text, flags=re.MULTILINE))
+    terms = re.findall(r'^``--.*$', text, flags=re.MULTILINE)
+    return {name for term in terms
+            for name in re.findall(r'``(--[a-z-]+)', term)}
 
 
 class CliPageTest(base.BaseTestCase):

@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``cluster detach``: take a cluster out of the backend when it is empty."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from cinder_lightbits_federation.audit.arrays import projects_on
+from cinder_lightbits_federation.audit.database import wanted_projects
+from cinder_lightbits_federation.cli import base
+from cinder_lightbits_federation.cli import catalogue
+from cinder_lightbits_federation.cli import dropins
+from cinder_lightbits_federation.cli.listing import uuid_in
+from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.cli.outcome import SilentError
+from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.options import CLUSTER_PREFIX
+from cinder_lightbits_federation import ownership
+from cinder_lightbits_federation.views import Use
+
+COLUMNS = ('resource', 'cinder_id', 'uuid', 'name', 'project', 'evidence')
+
+VOLUME, SNAPSHOT = 'volume', 'snapshot'
+
+
+class ClusterDetach(base.ListCommand):
+    """Take a cluster out of the backend, once nothing of ours is there.
+
+    Lists what is. Without --yes nothing is changed. Exit code 1: something
+    of ours is there; 3: the cluster could not be asked.
+    """
+
+    need_sort_by_cliff = False
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the options of this command."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('cluster', metavar='NAME',
+                            help='Name or UUID of the cluster.')
+        group = parser.add_mutually_exclusive_group()
+        group.add_argument(
+            '--dry-run', action='store_true',
+            help='Change nothing. This is what is done without --yes.')
+        group.add_argument('--yes', action='store_true',
+                           help='Detach the cluster if it is empty.')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
+        """Ask Cinder and the cluster, then remove the section."""
+        session = self.session
+        session.connect()
+        cluster = session.cluster(parsed_args.cluster)
+        rows = list(self._recorded(cluster))
+        known = {row['uuid'] for row in rows}
+        if cluster.allows(Use.ASK):
+            rows += [row for row in self._found(cluster)
+                     if row['uuid'] not in known]
+        if rows:
+            self.settle_for(Outcome.FINDINGS)
+            self.say(f'Cluster {cluster.name} is not detached: what is '
+                     f'listed is there. Move or delete it first.')
+        elif parsed_args.yes:
+            self._detach(cluster)
+        else:
+            self.say(f'Nothing of ours is on cluster {cluster.name}; '
+                     f'--yes detaches it.')
+        return COLUMNS, [[row[column] for column in COLUMNS]
+                         for row in rows]
+
+    def _recorded(self, cluster: Cluster) -> Iterator[dict[str, Any]]:
+        """What Cinder's records place there."""
+        books = self.session.database.read()
+        for word, records in ((VOLUME, books.volumes),
+                              (SNAPSHOT, books.snapshots)):
+            for item in records:
+                place = item.location
+                if place is not None and place.cluster_uuid == cluster.uuid:
+                    yield _row(word, item.id, place.object_uuid or '',
+                               item.name, place.project, 'record')
+
+    def _found(self, cluster: Cluster) -> Iterator[dict[str, Any]]:
+        """What the cluster itself has.
+
+        :raises SilentError: it does not tell all.
+        """
+        session = self.session
+        wanted = {session.settings.project, *wanted_projects()}
+
+        def local(item: Cluster) -> set[str]:
+            return projects_on(item, wanted)
+
+        for word, source in ((VOLUME, catalogue.Volumes()),
+                             (SNAPSHOT, catalogue.Snapshots())):
+            page: catalogue.Listing[Any] = catalogue.Catalogue[Any](
+                session.registry, [cluster], local, source,
+                session.deadline).page(0)
+            if base.is_silent(cluster) or page.silent:
+                why = cluster.status.reason or '; '.join(
+                    f'{name}: {text}' for name, text in page.silent.items())
+                raise SilentError(
+                    f'cluster {cluster.name} is not detached: nobody can '
+                    f'tell what is there. {why}')
+            yield from self._ours(word, page)
+
+    def _ours(self, word: str, page: catalogue.Listing[Any]
+              ) -> Iterator[dict[str, Any]]:
+        ids = {uuid_in(item.thing.name) for item in page.items} - {''}
+        unplaced = {record.id for record
+                    in self.session.database.again(ids).records
+                    if record.location is None}
+        for item in page.items:
+            thing = item.thing
+            marks = (thing.labels if word == VOLUME else
+                     ownership.read_description(thing.description))
+            mine = marks.get(ownership.LABEL_OWNER)
+            if mine == self.session.owner.federation_id:
+                why = 'mark of this cloud'
+            elif mine is None and uuid_in(thing.name) in unplaced:
+                why = 'name of a record without a place'
+            else:
+                continue
+            yield _row(word, marks.get(ownership.LABEL_ID)
+                       or uuid_in(thing.name), thing.uuid, thing.name,
+                       item.project, why)
+
+    def _detach(self, cluster: Cluster) -> None:
+        session = self.session
+        if len(session.registry.clusters) == 1:
+            self.say('This is the last cluster: services that run go on '
+                     'with it until they are stopped.')
+        listed = session.sections.listed(session.backend)
+        drop_ins = session.drop_ins
+        if (listed is None and drop_ins.obstacle() is None
+                and drop_ins.read(cluster.name) is not None):
+            self.say(f'Removed: {drop_ins.remove(cluster.name)}. Remove it '
+                     f'from the other hosts, too.')
+            return
+        where = dropins.holders(cluster.name, session.files, session.dirs)
+        self.say(f'Nothing was changed; remove by hand '
+                 f'[{CLUSTER_PREFIX}{cluster.name}] from '
+                 f'{", ".join(where)}.')
+        if listed is not None:
+            self.say(f'In [{session.backend}] set first: '
+                     f'lightbits_clusters = ' + ', '.join(
+                         name for name in listed if name != cluster.name))
+
+
+def _row(word: str, cinder_id: str, uuid: str, name: str, project: str,
+         why: str) -> dict[str, Any]:
+    return {'resource': word, 'cinder_id': cinder_id, 'uuid': uuid,
+            'name': name, 'project': project, 'evidence': why}

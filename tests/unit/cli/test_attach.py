@@ -1,0 +1,410 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""``cluster attach``, ``cluster refresh`` and ``cluster detach``."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from typing import Any
+
+from oslo_config import cfg
+
+from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.lightbits import certificates
+from cinder_lightbits_federation.lightbits import endpoints
+from cinder_lightbits_federation.lightbits import keys
+from tests.unit.cli import base
+
+
+class DropInTestCase(base.CliTestCase):
+    """The service reads a folder beside its files."""
+
+    CLUSTERS = ('east',)
+    NODES = 3
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.drop_ins = self.path('conf.d')
+        os.mkdir(self.drop_ins)
+        self.file = os.path.join(self.drop_ins, 'lightbits-north.conf')
+
+    def command(self, *argv: str, **options: Any) -> base.Result:
+        """Run the command with a folder of drop-in files."""
+        return super().command('--config-dir', self.drop_ins, *argv,
+                               **options)
+
+    def north(self, **options: Any) -> Any:
+        """:returns: a cluster that is not attached."""
+        return self.add_array('north', **options)
+
+    def access(self, array: Any) -> list[str]:
+        """:returns: arguments that reach a cluster."""
+        return ['--endpoints', array.api_endpoints[0], '--ca-file',
+                array.ca_file, '--jwt-file', array.token_files['system']]
+
+    def attach(self, array: Any, *argv: str,
+               outcome: Outcome = Outcome.CLEAN) -> dict[str, Any]:
+        """:returns: (result, detail) of each check."""
+        rows = self.rows('cluster', 'attach', 'north', *self.access(array),
+                         *argv, outcome=outcome)
+        return {row['check']: (row['result'], row['detail']) for row in rows}
+
+    def written(self) -> str:
+        """:returns: the file of the cluster."""
+        with open(self.file, encoding='utf-8') as file:
+            return file.read()
+
+
+class AttachTest(DropInTestCase):
+
+    def test_all_is_well(self) -> None:
+        array = self.north()
+
+        checks = self.attach(array)
+
+        self.assertEqual({'ok'}, {result for result, _detail
+                                  in checks.values()}, checks)
+        self.assertEqual(
+            ['endpoints', 'certificate', 'token', 'identity', 'project',
+             'version', 'replicas', 'nodes', 'health'], list(checks))
+        self.assertEqual(array.uuid, checks['identity'][1])
+        text = self.written()
+        self.assertIn('[lightbits_cluster:north]\n', text)
+        self.assertIn(f'cluster_uuid = {array.uuid}\n', text)
+        self.assertIn('backends = lightbits\n', text)
+        for endpoint in array.api_endpoints:
+            self.assertIn(endpoint, text)
+        self.assertEqual(0o640, stat.S_IMODE(os.stat(self.file).st_mode))
+        self.assertNotIn(array.admin_token, text)
+        self.assertEqual({'east', 'north'}, {
+            row['name'] for row in self.rows('cluster', 'list')})
+
+    def test_the_owner_is_that_of_the_service(self) -> None:
+        if os.geteuid() != 0:
+            self.skipTest('only the superuser can give files away')
+        os.chown(self.path('cinder.conf'), 0, 4711)
+        self.attach(self.north())
+        self.assertEqual(4711, os.stat(self.file).st_gid)
+
+    def test_the_first_cluster(self) -> None:
+        self.write_config({})
+        self.attach(self.north())
+        self.assertEqual(['north'], [
+            row['name'] for row in self.rows('cluster', 'list')])
+
+    def test_nothing_answers(self) -> None:
+        array = self.north()
+        array.stop()
+        checks = self.attach(array, outcome=Outcome.SILENT)
+        self.assertEqual('failed', checks['endpoints'][0])
+        self.assertEqual('not checked', checks['token'][0])
+        self.assertFalse(os.path.exists(self.file))
+
+    def test_one_endpoint_is_down(self) -> None:
+        array = self.north()
+        array.stop_api(1)
+        result, detail = self.attach(array)['endpoints']
+        self.assertEqual('warning', result)
+        self.assertIn(array.api_endpoints[1], detail)
+
+    def test_a_certificate_nobody_vouches_for(self) -> None:
+        array = self.north()
+        found = self.command(
+            'cluster', 'attach', 'north', '-f', 'json', '--endpoints',
+            array.api_endpoints[0], '--jwt-file',
+            array.token_files['system'], '--fingerprint', 64 * '0')
+        self.assertEqual(Outcome.FINDINGS, found.outcome, found.err)
+        row = {item['check']: item for item in found.json()}['certificate']
+        self.assertEqual('failed', row['result'])
+        shown = certificates.presented(
+            endpoints.Endpoint.parse(array.api_endpoints[0]), 10)
+        self.assertIn(shown.fingerprint, row['detail'])
+        self.assertIn('--fingerprint', row['detail'])
+        self.rows('cluster', 'attach', 'north', '--endpoints',
+                  array.api_endpoints[0], '--jwt-file',
+                  array.token_files['system'], '--fingerprint',
+                  shown.fingerprint)
+        self.assertIn(f'tls_fingerprints = {shown.fingerprint}',
+                      self.written())
+
+    def test_a_token_that_is_refused(self) -> None:
+        array = self.north()
+        path = self.path('bad.jwt')
+        with open(path, 'w', encoding='ascii') as file:
+            file.write('no-token')
+        checks = self.attach(array, '--jwt-file', path,
+                             outcome=Outcome.FINDINGS)
+        self.assertEqual(('ok', 'failed', 'not checked'), tuple(
+            checks[name][0] for name in ('certificate', 'token',
+                                         'identity')))
+
+    def test_it_is_attached_already(self) -> None:
+        checks = self.attach(self.arrays['east'], outcome=Outcome.FINDINGS)
+        self.assertEqual('failed', checks['identity'][0])
+        self.assertIn('attached already, as east', checks['identity'][1])
+
+    def test_it_may_be_one_that_does_not_answer(self) -> None:
+        self.write_config({'east': self.section('east', cluster_uuid=None)})
+        self.arrays['east'].stop()
+        result, detail = self.attach(self.north())['identity']
+        self.assertEqual('warning', result)
+        self.assertIn('whether that is east', detail)
+
+    def test_another_cluster_answers(self) -> None:
+        checks = self.attach(self.north(), '--uuid',
+                             self.arrays['east'].uuid,
+                             outcome=Outcome.FINDINGS)
+        self.assertEqual('failed', checks['identity'][0])
+
+    def test_too_few_nodes(self) -> None:
+        self.write_config({'east': self.section('east')},
+                          lightbits_default_num_replicas=1)
+        array = self.north(nodes=1)
+        checks = self.attach(array, outcome=Outcome.FINDINGS)
+        self.assertEqual('failed', checks['nodes'][0])
+        self.assertIn('--min-nodes', checks['nodes'][1])
+        self.assertEqual('ok', self.attach(array, '--min-nodes', '1')[
+            'nodes'][0])
+
+    def test_too_few_replicas(self) -> None:
+        checks = self.attach(self.north(nodes=2), '--min-nodes', '2',
+                             outcome=Outcome.FINDINGS)
+        self.assertEqual('failed', checks['replicas'][0])
+
+    def test_a_project_that_is_not_there(self) -> None:
+        checks = self.attach(self.north(), '--project-map', 'default:no',
+                             outcome=Outcome.FINDINGS)
+        self.assertEqual(('ok', 'failed'), (checks['identity'][0],
+                                            checks['project'][0]))
+
+    def test_a_token_of_one_project(self) -> None:
+        array = self.north()
+        array.set_switches(tenants_read_nodes=False)
+        checks = self.attach(array, '--jwt-file',
+                             array.token_files['default'])
+        self.assertEqual('warning', checks['nodes'][0])
+
+    def test_an_upgrade_is_under_way(self) -> None:
+        array = self.north()
+        array.set_upgrade('Upgrading')
+        self.assertEqual('warning', self.attach(array)['health'][0])
+
+    def test_a_key(self) -> None:
+        array = self.north()
+        made = self.rows('credential', 'create', '--directory',
+                         self.path('keys'), '--bits', '2048')
+        with open(made['public_key_file'], 'rb') as file:
+            public = file.read()
+        self.assertEqual(public, keys.public_pem(keys.load(
+            made['private_key_file'])))
+        self.upload(array, made['credential_id'], public)
+        self.rows('cluster', 'attach', 'north', '--endpoints',
+                  array.api_endpoints[0], '--ca-file', array.ca_file,
+                  '--private-key-file', made['private_key_file'],
+                  '--credential-id', made['credential_id'])
+        self.assertIn('private_key_file', self.written())
+
+    def upload(self, array: Any, credential_id: str, public: bytes) -> None:
+        """Do what the cluster's own command would do."""
+        reply = array.request(
+            'POST', '/api/v2/projects/default/credentials',
+            json={'ID': credential_id, 'type': 'RS256PubKey',
+                  'payload': base64.b64encode(public).decode()})
+        self.assertEqual(200, reply.status, reply.body)
+
+    def test_dry_run(self) -> None:
+        self.attach(self.north(), '--dry-run')
+        self.assertFalse(os.path.exists(self.file))
+
+    def test_print(self) -> None:
+        array = self.north()
+        found = self.command('cluster', 'attach', 'north', '--print',
+                             *self.access(array))
+        self.assertEqual(Outcome.CLEAN, found.outcome, found.err)
+        self.assertTrue(found.out.startswith('[lightbits_cluster:north]\n'))
+        self.assertIn(array.uuid, found.out)
+        self.assertIn('nodes: ok', found.err)
+        self.assertFalse(os.path.exists(self.file))
+
+    def test_an_explicit_list(self) -> None:
+        self.write_config({'east': self.section('east')},
+                          lightbits_clusters='east')
+        found = self.command('cluster', 'attach', 'north',
+                             *self.access(self.north()))
+        self.assertEqual(Outcome.CLEAN, found.outcome, found.err)
+        self.assertIn('In [lightbits] set: lightbits_clusters = east, north',
+                      found.err)
+        self.assertIn('[lightbits_cluster:north]', found.out)
+        self.assertFalse(os.path.exists(self.file))
+
+    def test_no_folder(self) -> None:
+        os.rmdir(self.drop_ins)
+        found = base.CliTestCase.command(
+            self, 'cluster', 'attach', 'north', *self.access(self.north()))
+        self.assertEqual(Outcome.CLEAN, found.outcome, found.err)
+        self.assertIn('Nothing was written', found.err)
+        self.assertIn('[lightbits_cluster:north]', found.out)
+
+    def test_names(self) -> None:
+        array = self.arrays['east']
+        for name, told in (('east', 'there is a cluster east already'),
+                           ('a b', 'not a name for a cluster')):
+            found = self.command('cluster', 'attach', name,
+                                 *self.access(array))
+            self.assertEqual(Outcome.USAGE, found.outcome)
+            self.assertIn(told, found.err)
+
+    def test_bad_options(self) -> None:
+        array = self.arrays['east']
+        found = self.command('cluster', 'attach', 'north',
+                             *self.access(array), '--endpoint-network', 'x')
+        self.assertEqual(Outcome.USAGE, found.outcome)
+        self.assertIn('endpoint_networks', found.err)
+
+    def test_a_running_service_takes_it_up(self) -> None:
+        self.driver.tear_down()
+        cfg.CONF([], default_config_files=[self.path('cinder.conf')],
+                 default_config_dirs=[self.drop_ins])
+        self.driver.do_setup(self.context)
+        self.addCleanup(self.driver.tear_down)
+        array = self.north()
+        self.attach(array)
+        self.wait(lambda: len(self.driver.federation.registry.clusters) > 1
+                  or None)
+        self.made(self.driver, specs={'lightos:cluster': 'north'})
+        self.assertEqual(1, len(array.state()['volumes']))
+
+
+class RefreshTest(DropInTestCase):
+
+    def refresh(self, *argv: str, outcome: Outcome = Outcome.CLEAN) -> Any:
+        """:returns: (before, now) by option."""
+        rows = self.rows('cluster', 'refresh', 'north', *argv,
+                         outcome=outcome)
+        return {row['option']: (row['before'], row['now']) for row in rows}
+
+    def test_a_cluster_that_has_changed(self) -> None:
+        array = self.north()
+        self.attach(array)
+        self.assertEqual({}, self.refresh())
+        array.add_node()
+        array.remove_node(0, force=True)
+
+        dry = self.refresh('--dry-run')
+        self.assertEqual(dry, self.refresh())
+
+        before, now = dry['api_endpoints']
+        self.assertEqual(set(array.api_endpoints), set(now.split(', ')))
+        self.assertNotEqual(before, now)
+        self.assertIn(now, self.written())
+        self.assertEqual({}, self.refresh())
+
+    def test_by_hand(self) -> None:
+        self.north()
+        self.write_config({'north': self.section('north',
+                                                 cluster_uuid=None)})
+        found = self.command('cluster', 'refresh', 'north')
+        self.assertEqual(Outcome.CLEAN, found.outcome)
+        self.assertIn('to be changed by hand', found.err)
+        self.assertIn(self.path('cinder.conf'), found.err)
+        self.assertIn('cluster_uuid = ', found.err)
+
+    def test_silent(self) -> None:
+        array = self.north()
+        self.attach(array)
+        array.stop()
+        found = self.command('cluster', 'refresh', 'north')
+        self.assertEqual(Outcome.SILENT, found.outcome)
+
+
+class DetachTest(DropInTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.attach(self.north())
+
+    def detach(self, *argv: str, outcome: Outcome = Outcome.CLEAN) -> Any:
+        """:returns: what is still there."""
+        return self.rows('cluster', 'detach', 'north', *argv,
+                         outcome=outcome)
+
+    def volume_there(self, **fields: Any) -> Any:
+        """:returns: a volume of ours on the cluster."""
+        self.driver.tear_down()
+        self.driver = self.start_driver()
+        self.write_config({'east': self.section('east')})
+        return self.made(self.driver, specs={'lightos:cluster': 'north'},
+                         **fields)
+
+    def test_empty(self) -> None:
+        self.make('north', 'of-somebody-else')
+        self.assertEqual([], self.detach())
+        self.assertTrue(os.path.exists(self.file))
+        self.assertEqual([], self.detach('--dry-run'))
+        self.assertEqual([], self.detach('--yes'))
+        self.assertFalse(os.path.exists(self.file))
+        self.assertEqual(['east'], [
+            row['name'] for row in self.rows('cluster', 'list')])
+
+    def test_volumes_of_ours(self) -> None:
+        volume = self.volume_there()
+        snapshot = self.taken(volume)
+        rows = self.detach('--yes', outcome=Outcome.FINDINGS)
+        self.assertEqual(
+            {('volume', volume.id, 'record'),
+             ('snapshot', snapshot.id, 'record')},
+            {(row['resource'], row['cinder_id'], row['evidence'])
+             for row in rows})
+        self.assertTrue(os.path.exists(self.file))
+
+    def test_volumes_that_no_record_places_there(self) -> None:
+        marked, named = self.volume_there(), self.volume()
+        self.forget(marked)
+        self.make('north', named.name)
+        rows = self.detach(outcome=Outcome.FINDINGS)
+        self.assertEqual(
+            {marked.id: 'mark of this cloud',
+             named.id: 'name of a record without a place'},
+            {row['cinder_id']: row['evidence'] for row in rows})
+
+    def test_silent(self) -> None:
+        self.arrays['north'].stop()
+        found = self.command('cluster', 'detach', 'north', '--yes')
+        self.assertEqual(Outcome.SILENT, found.outcome)
+        self.assertTrue(os.path.exists(self.file))
+
+    def test_lost(self) -> None:
+        with open(self.file, 'a', encoding='utf-8') as file:
+            file.write('admin_state = lost\n')
+        self.arrays['north'].stop()
+        self.assertEqual([], self.detach('--yes'))
+        self.assertFalse(os.path.exists(self.file))
+
+    def test_a_section_of_somebody_else(self) -> None:
+        found = self.command('cluster', 'detach', 'east', '--yes')
+        self.assertEqual(Outcome.CLEAN, found.outcome)
+        self.assertIn(f'from {self.path("cinder.conf")}', found.err)
+
+    def test_the_last_one(self) -> None:
+        self.write_config({})
+        found = self.command('cluster', 'detach', 'north', '--yes')
+        self.assertIn('the last cluster', found.err)
+
+    def test_an_explicit_list(self) -> None:
+        self.write_config({'east': self.section('east')},
+                          lightbits_clusters='east, north')
+        found = self.command('cluster', 'detach', 'north', '--yes')
+        self.assertIn('set first: lightbits_clusters = east', found.err)
+        self.assertTrue(os.path.exists(self.file))
