@@ -25,6 +25,7 @@
      +- IdentityMismatch     the object at the recorded place is not ours
      +- ObjectMissing        every cluster that matters says "not there"
      +- OperationFailed      the cluster refused or failed the operation
+ +- StoreUnavailable     what services share cannot be read or written
 """
 
 from __future__ import annotations
@@ -96,3 +97,7 @@ class ObjectMissing(FederationError):
 
 class OperationFailed(FederationError):
     """The cluster refused the operation or failed at it."""
+
+
+class StoreUnavailable(FederationError):
+    """The database that services share does not work; nothing was changed."""

@@ -121,6 +121,12 @@ TABLE: tuple[Row, ...] = (
         'changed or forgotten.',
         'Repeat when the cluster is back; declare it lost if it never '
         'will be.'),
+    Row(errors.StoreUnavailable, LightbitsBackendError,
+        'The database that the services share does not answer, refuses the '
+        'credentials, or was made by a newer release; the message says '
+        'which.',
+        'Mend the database or lightbits_store_connection; the service tries '
+        'again.'),
     Row(errors.FederationError, LightbitsBackendError,
         'The cluster refused the operation or failed at it.',
         'Read what the cluster says in the message.'),

@@ -31,7 +31,9 @@ PURE = frozenset({
     'audit.findings', 'audit.objects', 'audit.places', 'audit.proofs',
     'audit.scene', 'audit.strangers',
     'capacity', 'conformance', 'copy.errors', 'copy.extents', 'copy.ledger',
-    'errors', 'location', 'ownership', 'placement', 'refs', 'reservations',
+    'errors',
+    'jobs.model',
+    'location', 'ownership', 'placement', 'refs', 'reservations',
     'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
     'admission', 'audit.amend', 'audit.database', 'cli', 'driver',

@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Doing queued jobs, and those whose host has died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import logging
+import threading
+
+import futurist
+
+from cinder_lightbits_federation.copy.errors import Cancelled
+from cinder_lightbits_federation.copy.errors import Lost
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.jobs.claims import Desk
+from cinder_lightbits_federation.jobs.claims import HeldJob
+from cinder_lightbits_federation.jobs.model import Job
+
+LOG = logging.getLogger(__name__)
+
+# Seconds between two looks for jobs, and jobs that are done at once.
+INTERVAL = 5.0
+WORKERS = 4
+
+
+class Stopping(Exception):
+    """The service ends: the job is to be gone on with by another."""
+
+
+class Task:
+    """What a handler is given.
+
+    :ivar held: the job, and where to write down how far it is.
+    """
+
+    def __init__(self, held: HeldJob, stopping: threading.Event) -> None:
+        self.held = held
+        self.stopping = stopping
+
+    @property
+    def job(self) -> Job:
+        """The job as it was when it was taken."""
+        return self.held.job
+
+    def check(self) -> None:
+        """See whether to go on.
+
+        :raises Cancelled: clean up and raise it again.
+        :raises Lost: leave everything as it is.
+        :raises Stopping: likewise; another process goes on.
+        """
+        if self.stopping.is_set():
+            raise Stopping
+        self.held.check()
+
+
+Handler = Callable[[Task], None]
+"""Does a job until its end.
+
+It is called again, maybe by another process, for a job whose process has
+died, so it goes by the checkpoint. For a job that is being cancelled the
+first `save` or `check` raises Cancelled.
+"""
+
+
+class Runner:
+    """Looks for jobs of some kinds in a thread of its own.
+
+    :param handlers: what does the jobs, by kind.
+    """
+
+    def __init__(self, desk: Desk, handlers: Mapping[str, Handler],
+                 interval: float = INTERVAL, workers: int = WORKERS) -> None:
+        self._desk = desk
+        self._handlers = dict(handlers)
+        self._interval = interval
+        self._free = threading.Semaphore(workers)
+        self._executor = futurist.ThreadPoolExecutor(max_workers=workers)
+        self._asked = threading.Event()
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Start looking."""
+        threading.Thread(target=self._run, daemon=True,
+                         name='lightbits-jobs').start()
+
+    def look_now(self) -> None:
+        """Have it look without waiting for the interval."""
+        self._asked.set()
+
+    def stop(self) -> None:
+        """Ask the handlers to end and stop looking. Idempotent.
+
+        Jobs that they leave unfinished are given back.
+        """
+        self._stopped.set()
+        self._asked.set()
+        self._executor.shutdown(wait=False)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._look()
+            if self._asked.wait(self._interval):
+                self._asked.clear()
+
+    def _look(self) -> None:
+        try:
+            for job in self._desk.book.claimable(self._handlers):
+                if not self._free.acquire(blocking=False):
+                    return
+                self._submit(job)
+        except errors.StoreUnavailable as exc:
+            LOG.warning('Jobs are not looked for: %s', exc)
+        except Exception:  # A thread's top: jobs must go on being done.
+            LOG.exception('Looking for jobs failed.')
+
+    def _submit(self, job: Job) -> None:
+        held = None
+        try:
+            if not self._stopped.is_set():
+                held = self._desk.take(job)
+        finally:
+            if held is None:
+                self._free.release()
+        if held is not None:
+            self._executor.submit(self._work, held)
+
+    def _work(self, held: HeldJob) -> None:
+        job = held.job
+        LOG.info('Job %s: %s of %s begins on this host.', job.id, job.kind,
+                 job.subject)
+        try:
+            self._handle(held)
+        except Cancelled:
+            LOG.info('Job %s was cancelled.', job.id)
+        except (Lost, errors.StoreUnavailable) as exc:
+            LOG.warning('Job %s is left: %s', job.id, exc)
+        except Exception:  # A thread's top; the job has noted the error.
+            LOG.exception('Job %s failed.', job.id)
+        else:
+            LOG.info('Job %s is left for now or done.', job.id)
+        finally:
+            self._free.release()
+            self._asked.set()
+
+    def _handle(self, held: HeldJob) -> None:
+        task = Task(held, self._stopped)
+        handler = self._handlers[held.job.kind]
+        with self._desk.ending(held):
+            try:
+                handler(task)
+            except Stopping:
+                self._desk.let_go(held)

@@ -1,0 +1,240 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The connection to the store: opened, migrated, errors told without secrets.
+
+Nothing is opened before the first use: services fork after their start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import logging
+import os
+import pathlib
+import threading
+import time
+from typing import Any
+
+from alembic import command
+from alembic import config as alembic_config
+from alembic.runtime import migration
+from alembic import script as alembic_script
+from alembic.util import exc as alembic_exc
+import sqlalchemy as sa
+from sqlalchemy import exc as sa_exc
+
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.store import tables
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.timing import DeadlineExceeded
+from cinder_lightbits_federation.timing import wait_until
+
+LOG = logging.getLogger(__name__)
+
+MIGRATIONS = 'cinder_lightbits_federation.store:migrations'
+
+# Seconds for services that start at once to agree on who migrates.
+MIGRATION_LIMIT = 60.0
+# Seconds to wait for another process that writes to the same file.
+BUSY_LIMIT = 30.0
+# Idle connections are closed by servers; take new ones after this.
+RECYCLE = 1800
+POOL = 5
+SURGE = 20
+FILE_MODE = 0o640
+
+SQLITE = 'sqlite'
+# How to ask each database for its clock, in seconds since the epoch.
+CLOCKS = {
+    'mysql': 'SELECT UNIX_TIMESTAMP(NOW(6))',
+    'mariadb': 'SELECT UNIX_TIMESTAMP(NOW(6))',
+    'postgresql': 'SELECT EXTRACT(EPOCH FROM clock_timestamp())'}
+
+
+def parse(url: str) -> sa.URL:
+    """Read a connection URL.
+
+    :raises ValueError: it cannot be used; says why, without the URL.
+    """
+    try:
+        found = sa.make_url(url)
+    except sa_exc.ArgumentError:
+        # SQLAlchemy repeats the text, and it may have a password.
+        raise ValueError('not a database URL, such as '
+                         'mysql+pymysql://user:password@host/name') from None
+    kind = found.get_backend_name()
+    if kind != SQLITE and kind not in CLOCKS:
+        raise ValueError(f'{kind} is not supported: sqlite, mysql, mariadb '
+                         f'or postgresql')
+    if kind == SQLITE and not found.database:
+        raise ValueError('a SQLite database in memory cannot be shared')
+    return found
+
+
+def is_file(url: sa.URL) -> bool:
+    """Whether only processes of one host can share the database."""
+    return url.get_backend_name() == SQLITE
+
+
+class Store:
+    """A database, usable by many threads.
+
+    :param url: from `parse`.
+    """
+
+    def __init__(self, url: sa.URL) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._engine: sa.Engine | None = None
+
+    def __str__(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """One short transaction, committed unless the body raises.
+
+        Do nothing inside but talk to the database.
+
+        :raises StoreUnavailable: the database does not work.
+        """
+        engine = self._open()
+        with self._told(), engine.begin() as connection:
+            yield connection
+
+    def now(self, connection: sa.Connection) -> float:
+        """:returns: the time by the one clock that all services share."""
+        question = CLOCKS.get(connection.dialect.name)
+        if question is None:
+            return time.time()
+        return float(connection.execute(sa.text(question)).scalar_one())
+
+    def close(self) -> None:
+        """Close all connections. Idempotent; a later use opens it again."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.dispose()
+
+    def _open(self) -> sa.Engine:
+        """:returns: the engine; the tables are of this release."""
+        with self._lock:
+            if self._engine is None:
+                with self._told():
+                    engine = self._make()
+                    try:
+                        _migrate(engine)
+                    except BaseException:
+                        engine.dispose()
+                        raise
+                self._engine = engine
+            return self._engine
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sa_exc.IntegrityError:
+            # The caller's business: somebody else was faster.
+            raise
+        except sa_exc.DBAPIError as exc:
+            # Without the statement and its values.
+            raise errors.StoreUnavailable(f'{self}: {exc.orig}') from None
+        except (sa_exc.SQLAlchemyError, alembic_exc.CommandError,
+                DeadlineExceeded, ImportError, OSError) as exc:
+            raise errors.StoreUnavailable(f'{self}: {exc}') from None
+
+    def _make(self) -> sa.Engine:
+        if not is_file(self._url):
+            return sa.create_engine(
+                self._url, pool_pre_ping=True, pool_recycle=RECYCLE,
+                pool_size=POOL, max_overflow=SURGE)
+        _make_file(pathlib.Path(self._url.database or ''))
+        engine = sa.create_engine(self._url,
+                                  connect_args={'timeout': BUSY_LIMIT})
+        sa.event.listen(engine, 'connect', _prepare_file)
+        sa.event.listen(engine, 'begin', _begin_file)
+        return engine
+
+
+def _make_file(path: pathlib.Path) -> None:
+    """Make the file, for whom the folder belongs to.
+
+    The command may be run by root before the service ever was.
+    """
+    if path.exists():
+        return
+    path.touch(mode=FILE_MODE)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _prepare_file(connection: Any, _record: Any) -> None:
+    """Leave transactions to `_begin_file`; readers do not block writers."""
+    connection.isolation_level = None
+    connection.execute('PRAGMA journal_mode=WAL')
+
+
+def _begin_file(connection: sa.Connection) -> None:
+    """Wait for the right to write at the start, where waiting is possible.
+
+    A transaction that reads first and then wants to write is refused at once
+    if another has written meanwhile.
+    """
+    connection.exec_driver_sql('BEGIN IMMEDIATE')
+
+
+def _migrate(engine: sa.Engine) -> None:
+    """Bring the tables to this release's form, whoever else tries, too.
+
+    :raises StoreUnavailable: they are of a newer release.
+    """
+    config = alembic_config.Config()
+    config.set_main_option('script_location', MIGRATIONS)
+    scripts = alembic_script.ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    problems: list[str] = []
+
+    def attempt() -> bool | None:
+        with engine.begin() as connection:
+            found = migration.MigrationContext.configure(
+                connection, opts={'version_table': tables.VERSIONS}
+            ).get_current_revision()
+        if found == head:
+            return True
+        _check_known(scripts, found)
+        try:
+            with engine.begin() as connection:
+                config.attributes['connection'] = connection
+                command.upgrade(config, 'head')
+        except sa_exc.DBAPIError as exc:
+            # Another service does the same; look again.
+            problems.append(str(exc.orig))
+            return None
+        LOG.info('The store is at version %s, was %s.', head, found)
+        return True
+
+    wait_until(attempt, Deadline.after(MIGRATION_LIMIT),
+               'making the tables of the store',
+               lambda: problems[-1] if problems else None)
+
+
+def _check_known(scripts: alembic_script.ScriptDirectory,
+                 found: str | None) -> None:
+    known = {item.revision for item in scripts.walk_revisions()}
+    if found is not None and found not in known:
+        raise errors.StoreUnavailable(
+            f'its tables are of version {found}, made by a newer release '
+            f'than this one')
