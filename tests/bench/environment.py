@@ -53,14 +53,21 @@ class Environment:
     """Simulated clusters and Cinder's database; makes drivers and records.
 
     :param folder: for the database, locks and the configuration.
+    :param simulator: where clusters are made; None if they are elsewhere.
     """
 
-    def __init__(self, folder: str, simulator: Simulator) -> None:
+    def __init__(self, folder: str, simulator: Simulator | None) -> None:
         self.folder = folder
-        self.simulator = simulator
+        self._simulator = simulator
         self.context: Any = None
         self.arrays: dict[str, SimCluster] = {}
         self._sections: dict[str, Mapping[str, Any]] = {}
+
+    @property
+    def simulator(self) -> Simulator:
+        """Where clusters are made."""
+        assert self._simulator is not None
+        return self._simulator
 
     def prepare(self) -> None:
         """Make the database."""

@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add('--listen', default=_LOOPBACK, help='address of the API endpoints')
     add('--state-dir', help='by default a temporary one, removed at the end')
     add('--control-port', type=int, default=0, help='0 takes a free one')
-    add('--data-plane', choices=('none', 'sparse'), default='none')
+    add('--data-plane', choices=config.DATA_PLANES, default='none')
     add('--cert', choices=('san', 'stock'), default='san')
     add('--capacity', type=int, help='effective bytes of each cluster')
     add('--projects', default='default', help='separated by commas')

@@ -26,6 +26,7 @@ from tests.simulator import capacity
 from tests.simulator import config
 from tests.simulator import dataplane
 from tests.simulator import errors
+from tests.simulator import exports
 from tests.simulator import model
 from tests.simulator import store
 from tests.simulator import timeline
@@ -158,6 +159,7 @@ class Cluster:
         """Let a node, on which nothing lives, be no member any more."""
         self.nodes.remove(node)
         node.state = model.NodeState.UNATTACHED
+        self.publish()
         self._unpark()
 
     @property
@@ -202,6 +204,7 @@ class Cluster:
             self._parked.clear()
             self._delete_data()
             self._reset()
+        self.publish()
 
     def drained(self, project: str) -> None:
         """Note that an object of the project is gone for good."""
@@ -255,6 +258,12 @@ class Cluster:
         item.state = state
         if self.switches.bump_etag_on_state:
             item.etag += 1
+        self.publish()
+
+    def publish(self) -> None:
+        """Let hosts see the cluster as it is, if the data plane has any."""
+        if self.plane.serves_hosts:
+            self.plane.publish(exports.picture(self))
 
     def check_etag(self, item: model.Resource, if_match: str | None) -> None:
         """Refuse a conditional call on another version of the object.
@@ -317,6 +326,7 @@ class Cluster:
         node = self.machines[index]
         node.state = model.NodeState.INACTIVE
         node.etag += 1
+        self.publish()
 
     def start_node(self, index: int) -> None:
         """Start the data role of a node, which takes `node_start`."""
@@ -330,6 +340,7 @@ class Cluster:
             if node.state is model.NodeState.ACTIVATING:
                 node.state = model.NodeState.ACTIVE
                 node.etag += 1
+                self.publish()
                 self._unpark()
 
         delay = self.delays.draw('node_start', self.rng)

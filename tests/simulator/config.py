@@ -28,6 +28,7 @@ from tests.simulator import switches
 TIB = 1 << 40
 # Nodes a cluster has at one time.
 MAX_NODES = 16
+DATA_PLANES = ('none', 'sparse', 'nvmet')
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]{0,62}')
 _PROJECT = re.compile(r'[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?')
@@ -225,9 +226,9 @@ def _check_names(options: ClusterOptions) -> None:
         f'option cert: {options.cert!r} is neither san nor stock',
     )
     _refuse(
-        options.data_plane not in ('none', 'sparse'),
-        f'option data_plane: {options.data_plane!r} is neither none nor '
-        'sparse',
+        options.data_plane not in DATA_PLANES,
+        f'option data_plane: {options.data_plane!r} is none of '
+        + ', '.join(DATA_PLANES),
     )
     if options.uuid is not None:
         parse_uuid(options.uuid)

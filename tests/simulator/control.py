@@ -66,9 +66,11 @@ class Simulator:
         self.state_dir: str = ready['state_dir']
         self.ca_file: str = ready['ca_file']
         self._control = link.Control(self.control_address)
+        # Of the clusters it started with, for another process to use.
+        self.infos: list[dict[str, typing.Any]] = ready['clusters']
         self.clusters: dict[str, SimCluster] = {
             info['name']: client.SimCluster(self._control, self.ca_file, info)
-            for info in ready['clusters']
+            for info in self.infos
         }
 
     def _read_ready(self) -> dict[str, typing.Any]:

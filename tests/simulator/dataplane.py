@@ -16,6 +16,10 @@ from __future__ import annotations
 
 import abc
 import collections.abc
+import typing
+
+if typing.TYPE_CHECKING:
+    from tests.simulator import exports
 
 LBA = 4096
 # Blocks one range of a difference covers; its bitmap has a bit for each.
@@ -33,6 +37,15 @@ class DataPlane(abc.ABC):
 
     # Whether `used` tells the truth; else only the control API knows.
     measures = False
+    # Whether hosts can use what is kept: only then is anything published.
+    serves_hosts = False
+
+    def publish(self, picture: exports.Picture) -> None:
+        """Let hosts see just this. Idempotent.
+
+        :raises OSError: the system refuses.
+        """
+        raise NotImplementedError
 
     @abc.abstractmethod
     def create(self, volume: str, size: int) -> None:

@@ -224,6 +224,7 @@ class Deployment:
             node.data_address = address
             node.etag += 1
             self.cluster.etag += 1
+            self.cluster.publish()
 
     async def _change_port(self, node: model.Node, port: int | None) -> None:
         application = self._apis[node.index]

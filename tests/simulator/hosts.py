@@ -93,6 +93,7 @@ def forget_volume(cluster: clusters.Cluster, volume: model.Volume) -> None:
     for host in cluster.hosts.values():
         host.volumes.discard(volume.uuid)
     volume.hosts = ()
+    cluster.publish()
 
 
 def _show(cluster: clusters.Cluster, volume: model.Volume) -> None:

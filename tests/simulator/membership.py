@@ -53,6 +53,7 @@ def join(cluster: clusters.Cluster, options: config.NodeOptions) -> model.Node:
     node.state = model.NodeState.INACTIVE
     cluster.usage.add_node(node.capacity)
     cluster.etag += 1
+    cluster.publish()
     return node
 
 

@@ -26,6 +26,7 @@ from tests.simulator import config
 from tests.simulator import dataplane
 from tests.simulator import deployment
 from tests.simulator import errors
+from tests.simulator import nvmet
 from tests.simulator import pki
 from tests.simulator import sparse
 
@@ -92,6 +93,13 @@ class Simulator:
         )
         self.deployments[options.name] = made
         self._keys_used[options.name] = future
+        try:
+            cluster.publish()
+        except OSError as err:
+            await self.remove(options.name)
+            raise errors.ControlError(
+                f'hosts cannot be let in: {err}'
+            ) from err
         await made.refresh()
         return made
 
@@ -99,6 +107,8 @@ class Simulator:
         if options.data_plane == 'none':
             return dataplane.NoPlane()
         directory = os.path.join(self.options.state_dir, options.name)
+        if options.data_plane == 'nvmet':
+            return nvmet.NvmetPlane(directory)
         return sparse.SparsePlane(directory)
 
     async def remove(self, name: str) -> None:

@@ -31,29 +31,33 @@ from oslo_config import cfg
 from oslo_log import log as oslo_log
 
 from os_brick_ext import privileged
+from tests.vm import cloud
+from tests.vm import places
+from tests.vm import report
 
 HOST_ID = '5b7a1d2c-93c4-4d0e-8f10-6a2b3c4d5e6f'
 HOST_NQN = f'nqn.2014-08.org.nvmexpress:uuid:{HOST_ID}'
 ADDRESS = '198.51.100.7'
 CONFIGURATION = pathlib.Path('/etc/guest.conf')
-DROP_INS = pathlib.Path('/etc/discovery-client/discovery.d')
 LOCKS = pathlib.Path('/run/locks')
-LOG = pathlib.Path('/run/share/log')
 SUITES = ('tests.vm.suite_native', 'tests.vm.suite_client',
-          'tests.vm.suite_host')
+          'tests.vm.suite_host', 'tests.vm.suite_cloud')
+# Those that need clusters and Cinder.
+CLOUD_SUITES = ('suite_cloud',)
 
+_HELPER = f'{sys.executable} -m oslo_privsep.daemon'
 _TEXT = f"""
 [DEFAULT]
 debug = true
 [os_brick]
 lock_path = {LOCKS}
-lightos_discovery_client_dir_path = {DROP_INS}
+lightos_discovery_client_dir_path = {places.DROP_INS}
 [os_brick_ext]
 reconnect_delay = 1
 [privsep_osbrick]
-helper_command = privsep-helper --config-file {CONFIGURATION}
+helper_command = {_HELPER} --config-file {CONFIGURATION}
 [privsep_os_brick_ext]
-helper_command = privsep-helper --config-file {CONFIGURATION}
+helper_command = {_HELPER} --config-file {CONFIGURATION}
 """
 
 
@@ -65,7 +69,7 @@ def become_host() -> None:
             *(f'addr add fd00::{cluster}:{node}/128 dev lo'
               for cluster in (1, 2) for node in (1, 2, 3))):
         subprocess.run(['ip', *words.split()], check=True)
-    for folder in (pathlib.Path('/etc/nvme'), DROP_INS, LOCKS,
+    for folder in (pathlib.Path('/etc/nvme'), places.DROP_INS, LOCKS,
                    pathlib.Path('/dev/disk/by-id')):
         folder.mkdir(parents=True, exist_ok=True)
     pathlib.Path('/etc/nvme/hostnqn').write_text(f'{HOST_NQN}\n')
@@ -82,7 +86,7 @@ def configure() -> None:
     """Do what a service does when it starts."""
     oslo_log.register_options(cfg.CONF)
     read_configuration()
-    logging.basicConfig(filename=LOG, level=logging.DEBUG)
+    logging.basicConfig(filename=places.LOG, level=logging.DEBUG)
     os_brick.setup(cfg.CONF)
     # The privileged daemons take long to start here; no test is about that.
     privileged.remove_drop_in(HOST_ID)
@@ -92,11 +96,19 @@ def configure() -> None:
 def main(names: list[str]) -> int:
     """:returns: 0 if all tests passed."""
     become_host()
-    configure()
-    suite = unittest.defaultTestLoader.loadTestsFromNames(
-        names or list(SUITES))
-    result = unittest.TextTestRunner(
-        stream=sys.stdout, verbosity=2).run(suite)
+    names = names or list(SUITES)
+    if any(suite in name for suite in CLOUD_SUITES for name in names):
+        # It takes long to start, so it does beside what comes first.
+        cloud.shared()
+    try:
+        configure()
+        suite = unittest.defaultTestLoader.loadTestsFromNames(names)
+        result = unittest.TextTestRunner(
+            stream=sys.stdout, verbosity=2, resultclass=report.Timed).run(
+                suite)
+    finally:
+        cloud.stop()
+    print(report.figures_table())
     return 0 if result.wasSuccessful() and result.testsRun else 1
 
 

@@ -23,7 +23,7 @@ import subprocess
 from tests.vm import packages
 
 MODULES = ('virtio_pci', '9pnet_virtio', '9p', 'overlay', 'virtio_console',
-           'nvme-tcp', 'nvmet-tcp', 'loop', 'dummy', 'dm-mod')
+           'nvme-tcp', 'nvmet-tcp', 'dummy', 'dm-crypt', 'xts')
 INIT = pathlib.Path(__file__).with_name('init.sh')
 _XZ = b'\xfd7zXZ\x00'
 _ELF = b'\x7fELF'

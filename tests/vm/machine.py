@@ -111,7 +111,9 @@ def python_script(*words: str) -> str:
         'PATH': f'{pathlib.Path(sys.executable).parent}:/usr/local/sbin:'
                 '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
         'HOME': '/root', 'LC_ALL': 'C.UTF-8', 'PYTHONWARNINGS': 'ignore',
-        'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONUNBUFFERED': '1'}
+        'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONUNBUFFERED': '1',
+        # There is no udev, so device mapper makes its nodes itself.
+        'DM_DISABLE_UDEV': '1'}
     exports = ''.join(f'export {name}={shlex.quote(value)}\n'
                       for name, value in environment.items())
     return (f'{exports}cd {shlex.quote(str(ROOT))} || exit 1\n'

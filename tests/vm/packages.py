@@ -18,14 +18,17 @@ None of them is installed on this machine.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import pathlib
 import re
+import shutil
 import subprocess
 
 KERNEL = 'linux-image-amd64'
 # What the guest has beside the files of this machine.
 EXTRA = ('nvme-cli', 'libnvme1', 'libjson-c5', 'dmsetup',
-         'libdevmapper1.02.1')
+         'libdevmapper1.02.1', 'cryptsetup-bin', 'libcryptsetup12',
+         'libargon2-1', 'libpopt0')
 # Debian's folders are links into /usr, while packages may have folders.
 USR_LINKS = ('bin', 'sbin', 'lib', 'lib64')
 
@@ -78,16 +81,22 @@ def unpack(cache: pathlib.Path) -> Unpacked:
     """Have the packages in a folder; what is there is used again."""
     cache.mkdir(parents=True, exist_ok=True)
     name = kernel_package()
-    kernel, extra = cache / name, cache / 'extra'
+    kernel = cache / name
+    # A list that has changed asks for a folder of its own.
+    digest = hashlib.sha256(' '.join(EXTRA).encode()).hexdigest()
+    extra = cache / f'extra-{digest[:12]}'
     version = name.removeprefix('linux-image-')
     if not kernel.exists():
         _unpack(name, cache, kernel)
         subprocess.run(['depmod', '-b', str(kernel), version], check=True)
     if not extra.exists():
+        begun = extra.with_suffix('.new')
+        shutil.rmtree(begun, ignore_errors=True)
         for link in USR_LINKS:
-            (extra / 'usr' / link).mkdir(parents=True)
-            (extra / link).symlink_to(f'usr/{link}')
+            (begun / 'usr' / link).mkdir(parents=True)
+            (begun / link).symlink_to(f'usr/{link}')
         for name in EXTRA:
-            _unpack(name, cache, extra)
+            _unpack(name, cache, begun)
+        begun.rename(extra)
     return Unpacked(kernel / 'boot' / f'vmlinuz-{version}', kernel, version,
                     extra)

@@ -25,8 +25,8 @@ from os_brick_ext import options
 from os_brick_ext import probe
 from tests.vm import base
 from tests.vm import discovery_client
-from tests.vm import discovery_service
 from tests.vm import guest
+from tests.vm import places
 from tests.vm import target
 
 MIB = base.MIB
@@ -34,16 +34,6 @@ MIB = base.MIB
 
 class DiscoveryTestCase(base.KernelTestCase):
     """Clusters with a discovery service on each node."""
-
-    def discovered(self, ipv6: bool = False) -> target.Cluster:
-        """Have a cluster that tells where its nodes are."""
-        cluster = self.cluster(ipv6)
-        for address in cluster.addresses:
-            service = discovery_service.DiscoveryService(
-                address, cluster.nqn,
-                [(node, target.PORT) for node in cluster.addresses])
-            self.addCleanup(service.close)
-        return cluster
 
     def stock(self, cluster: target.Cluster,
               volume: target.Volume) -> dict[str, object]:
@@ -58,7 +48,7 @@ class NativeDiscoveryTest(DiscoveryTestCase):
 
     def test_nodes_are_asked_for(self) -> None:
         for ipv6 in (False, True):
-            cluster = self.discovered(ipv6)
+            cluster = self.cluster(ipv6)
             data = self.stock(cluster, cluster.add(node=2))
             self.check_io(self.connector().connect_volume(data)['path'])
             self.assertEqual(['live'] * 3, self.states(cluster))
@@ -72,13 +62,13 @@ class ClientTest(DiscoveryTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        for path in guest.DROP_INS.iterdir():
+        for path in places.DROP_INS.iterdir():
             path.unlink()
 
     def start_client(self) -> None:
         process = subprocess.Popen(
             [sys.executable, discovery_client.__file__,
-             str(guest.DROP_INS)], cwd=os.getcwd(),
+             str(places.DROP_INS)], cwd=os.getcwd(),
             env=os.environ | {'PYTHONPATH': os.getcwd()})
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -86,11 +76,11 @@ class ClientTest(DiscoveryTestCase):
             '127.0.0.1', discovery_client.METRICS_PORT, '/metrics', 5.0))
 
     def drop_ins(self) -> list[str]:
-        return sorted(os.listdir(guest.DROP_INS))
+        return sorted(os.listdir(places.DROP_INS))
 
     def test_life_of_a_volume(self) -> None:
         self.start_client()
-        cluster = self.discovered()
+        cluster = self.cluster()
         volume = cluster.add(node=1)
         data = self.stock(cluster, volume)
         path = self.connector().connect_volume(data)['path']
@@ -108,7 +98,7 @@ class ClientTest(DiscoveryTestCase):
 
     def test_several_clusters_side_by_side(self) -> None:
         self.start_client()
-        clusters = [self.discovered(), self.discovered(ipv6=True)]
+        clusters = [self.cluster(), self.cluster(ipv6=True)]
         for cluster in clusters:
             data = self.stock(cluster, cluster.add())
             self.check_io(self.connector().connect_volume(data)['path'])
@@ -116,7 +106,7 @@ class ClientTest(DiscoveryTestCase):
 
     def test_a_second_volume_of_a_cluster(self) -> None:
         self.start_client()
-        cluster = self.discovered()
+        cluster = self.cluster()
         volumes = [cluster.add(node=0), cluster.add(node=0)]
         paths = {self.connector().connect_volume(
             self.stock(cluster, volume))['path'] for volume in volumes}
@@ -125,13 +115,13 @@ class ClientTest(DiscoveryTestCase):
     def test_changed_nodes_are_noticed(self) -> None:
         """The first node list leads nowhere."""
         self.start_client()
-        cluster = self.discovered()
+        cluster = self.cluster()
         volume = cluster.add()
         data = self.stock(cluster, volume)
         wrong = data | {'lightos_nodes': {'127.0.99.1': {
             'transport_type': 'tcp', 'target_portal': '127.0.99.1',
             'target_port': 8009}}}
-        file = guest.DROP_INS / f'{volume.uuid}.conf'
+        file = places.DROP_INS / f'{volume.uuid}.conf'
         with self.assertRaises(errors.NotVisible) as caught:
             self.connector(
                 early_failure_timeout=4.0).connect_volume(wrong)
@@ -143,7 +133,7 @@ class ClientTest(DiscoveryTestCase):
         self.assertNotIn('127.0.99.1', file.read_text())
 
     def test_a_dead_client(self) -> None:
-        cluster = self.discovered()
+        cluster = self.cluster()
         data = self.stock(cluster, cluster.add())
         connector = self.connector(early_failure_timeout=2.0)
         self.assertEqual('', connector.describe_host()['found_dsc'])

@@ -148,10 +148,7 @@ class NativeTest(base.KernelTestCase):
     def test_a_host_without_access(self) -> None:
         cluster = self.cluster()
         data = self.properties(cluster, cluster.add())
-        allowed = (target.CONFIGFS / 'subsystems' / cluster.nqn
-                   / 'allowed_hosts')
-        for link in allowed.iterdir():
-            link.unlink()
+        cluster.refuse_hosts()
         with self.assertRaises(errors.NotVisible) as caught:
             self.connector().connect_volume(data)
         self.assertIn(f'grant access to {guest.HOST_NQN}',
@@ -171,9 +168,10 @@ class NativeTest(base.KernelTestCase):
 
     def test_failover(self) -> None:
         cluster = self.cluster()
-        data = self.properties(cluster, cluster.add(node=0))
+        volume = cluster.add(node=0)
+        data = self.properties(cluster, volume)
         path = self.connector().connect_volume(data)['path']
-        cluster.set_ana(1, 0, 'optimized')
+        volume.move(1)
         cluster.stop(0)
         self.check_io(path)
         self.assertEqual([path], self.connector().get_volume_paths(data))
@@ -202,13 +200,13 @@ class NativeTest(base.KernelTestCase):
         data = self.properties(cluster, cluster.add())
         path = self.connector().connect_volume(data)['path']
         subprocess.run(
-            ['dmsetup', 'create', '--noudevsync', 'built', '--table',
+            ['dmsetup', 'create', 'built', '--table',
              f'0 1024 linear {path} 0'], check=True)
         try:
             with self.assertRaises(errors.InUse) as caught:
                 self.connector().disconnect_volume(data, None)
         finally:
-            subprocess.run(['dmsetup', 'remove', '--noudevsync', 'built'],
+            subprocess.run(['dmsetup', 'remove', 'built'],
                            check=True)
         self.assertIn('dm-', str(caught.exception))
         self.check_io(path)

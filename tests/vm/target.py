@@ -10,12 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Clusters made of the kernel's own NVMe targets.
+"""Clusters for tests of the host alone: targets without a management API.
 
-A cluster is one subsystem, reachable through one port for each of its nodes.
-As on the real thing a volume belongs to a node: the path to that node is
-optimized, the others are inaccessible. The kernel has no access list per
-volume, so a volume that a host must not see is disabled.
+A volume belongs to one node: the path to that one is optimized, the others
+are inaccessible.
 """
 
 from __future__ import annotations
@@ -24,51 +22,56 @@ import dataclasses
 import itertools
 import os
 import pathlib
-import subprocess
+import threading
 import uuid as uuidlib
 
-CONFIGFS = pathlib.Path('/sys/kernel/config/nvmet')
+from tests.simulator import exports
+from tests.simulator import nvmet
+
 VOLUMES = pathlib.Path('/dev/shm')  # noqa: S108 - in a guest of our own
 MIB = 1 << 20
-PORT = 4420
+PORT = nvmet.PORT
 
 _NUMBERS = itertools.count(1)
 
 
-def write(path: pathlib.Path, value: object) -> None:
-    """Write an attribute of the kernel's."""
-    path.write_text(f'{value}\n')
-
-
 @dataclasses.dataclass
 class Volume:
-    """A volume and what it is made of."""
+    """A volume of a cluster.
 
+    :param node: index of the node that serves it.
+    """
+
+    cluster: Cluster
     uuid: str
-    namespace: pathlib.Path
-    file: pathlib.Path
-    loop: str
+    nsid: int
+    node: int
+    shown: bool
+
+    @property
+    def file(self) -> pathlib.Path:
+        """Where its data is."""
+        return VOLUMES / self.uuid
 
     def show(self) -> None:
         """Let hosts see it."""
-        write(self.namespace / 'enable', 1)
+        self.shown = True
+        self.cluster.publish()
 
     def hide(self) -> None:
         """Let no host see it."""
-        write(self.namespace / 'enable', 0)
+        self.shown = False
+        self.cluster.publish()
+
+    def move(self, node: int) -> None:
+        """Have another node serve it."""
+        self.node = node
+        self.cluster.publish()
 
     def resize(self, size: int) -> None:
         """Grow it; hosts are told by an event."""
         os.truncate(self.file, size)
-        subprocess.run(['losetup', '-c', self.loop], check=True)
-        write(self.namespace / 'revalidate_size', 1)
-
-    def remove(self) -> None:
-        """Leave nothing of it."""
-        self.hide()
-        self.namespace.rmdir()
-        subprocess.run(['losetup', '-d', self.loop], check=True)
-        self.file.unlink()
+        self.cluster.target.resized(self.uuid)
 
 
 class Cluster:
@@ -82,17 +85,13 @@ class Cluster:
         self.nqn = ('nqn.2016-01.com.lightbitslabs:uuid:'
                     f'{uuidlib.uuid4()}')
         self.addresses = addresses
+        self.hosts = {host_nqn}
         self.volumes: list[Volume] = []
-        self._subsystem = CONFIGFS / 'subsystems' / self.nqn
-        self._subsystem.mkdir()
-        write(self._subsystem / 'attr_allow_any_host', 0)
-        host = CONFIGFS / 'hosts' / host_nqn
-        host.mkdir(exist_ok=True)
-        (self._subsystem / 'allowed_hosts' / host_nqn).symlink_to(host)
-        self._ports = [self._port(number, address)
-                       for number, address in enumerate(addresses)]
-        for node in range(len(addresses)):
-            self.start(node)
+        self.target = nvmet.Target(self.nqn, str(VOLUMES))
+        self._host_nqn = host_nqn
+        self._stopped: set[int] = set()
+        self._lock = threading.Lock()
+        self.publish()
 
     @property
     def endpoints(self) -> list[str]:
@@ -100,34 +99,34 @@ class Cluster:
         return [f'[{address}]:{PORT}' if ':' in address
                 else f'{address}:{PORT}' for address in self.addresses]
 
-    def _port(self, node: int, address: str) -> pathlib.Path:
-        port = CONFIGFS / 'ports' / str(next(_NUMBERS))
-        port.mkdir()
-        for name, value in (
-                ('addr_trtype', 'tcp'), ('addr_traddr', address),
-                ('addr_adrfam', 'ipv6' if ':' in address else 'ipv4'),
-                ('addr_trsvcid', PORT)):
-            write(port / name, value)
-        for group in range(len(self.addresses)):
-            folder = port / 'ana_groups' / str(group + 1)
-            folder.mkdir(exist_ok=True)
-            write(folder / 'ana_state',
-                  'optimized' if group == node else 'inaccessible')
-        return port
+    def publish(self) -> None:
+        """Let hosts see it as it is now."""
+        with self._lock:
+            self.target.show(exports.Picture(
+                nqn=self.nqn, hosts=frozenset(self.hosts),
+                nodes=tuple(
+                    exports.Node(index, address, index not in self._stopped)
+                    for index, address in enumerate(self.addresses)),
+                volumes=tuple(
+                    exports.Volume(
+                        volume.uuid, volume.nsid, (volume.node,),
+                        (self._host_nqn,) if volume.shown else ())
+                    for volume in self.volumes)))
 
     def start(self, node: int) -> None:
         """Have a node serve."""
-        (self._ports[node] / 'subsystems' / self.nqn).symlink_to(
-            self._subsystem)
+        self._stopped.discard(node)
+        self.publish()
 
     def stop(self, node: int) -> None:
         """End a node's connections, and take no new ones."""
-        (self._ports[node] / 'subsystems' / self.nqn).unlink()
+        self._stopped.add(node)
+        self.publish()
 
-    def set_ana(self, node: int, group: int, state: str) -> None:
-        """Set how a node serves the volumes of a group (from 0)."""
-        write(self._ports[node] / 'ana_groups' / str(group + 1)
-              / 'ana_state', state)
+    def refuse_hosts(self) -> None:
+        """Let no host connect."""
+        self.hosts.clear()
+        self.publish()
 
     def add(self, size: int = 16 * MIB, node: int = 0,
             shown: bool = True) -> Volume:
@@ -135,38 +134,16 @@ class Cluster:
 
         :param node: which one serves it.
         """
-        name = str(uuidlib.uuid4())
-        file = VOLUMES / name
-        file.touch()
-        os.truncate(file, size)
-        loop = subprocess.run(
-            ['losetup', '-f', '--show', str(file)], check=True,
-            capture_output=True, text=True).stdout.strip()
-        namespace = (self._subsystem / 'namespaces'
-                     / str(next(_NUMBERS)))
-        namespace.mkdir()
-        write(namespace / 'device_path', loop)
-        write(namespace / 'device_uuid', name)
-        write(namespace / 'ana_grpid', node + 1)
-        volume = Volume(name, namespace, file, loop)
+        volume = Volume(self, str(uuidlib.uuid4()), next(_NUMBERS), node,
+                        shown)
+        volume.file.touch()
+        os.truncate(volume.file, size)
         self.volumes.append(volume)
-        if shown:
-            volume.show()
+        self.publish()
         return volume
 
     def remove(self) -> None:
         """Leave nothing of it."""
-        for port in self._ports:
-            link = port / 'subsystems' / self.nqn
-            if link.is_symlink():
-                link.unlink()
+        self.target.remove()
         for volume in self.volumes:
-            volume.remove()
-        for port in self._ports:
-            for folder in (port / 'ana_groups').iterdir():
-                if folder.name != '1':
-                    folder.rmdir()
-            port.rmdir()
-        for link in (self._subsystem / 'allowed_hosts').iterdir():
-            link.unlink()
-        self._subsystem.rmdir()
+            volume.file.unlink()

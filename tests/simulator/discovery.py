@@ -76,9 +76,11 @@ def identity() -> bytes:
 class _Session:
     """One connection of a host."""
 
-    def __init__(self, sock: socket.socket, page: bytes) -> None:
+    def __init__(
+        self, sock: socket.socket, service: DiscoveryService
+    ) -> None:
         self._socket = sock
-        self._page = page
+        self._service = service
         self._configuration = 0
 
     def _exactly(self, count: int) -> bytes:
@@ -125,7 +127,8 @@ class _Session:
         high, = struct.unpack_from('<H', entry, 44)
         offset, = struct.unpack_from('<Q', entry, 48)
         count = ((high << 16 | low) + 1) * 4
-        return self._page[offset:offset + count].ljust(count, b'\0')
+        page = self._service.page
+        return page[offset:offset + count].ljust(count, b'\0')
 
     def _fabrics(self, entry: bytes) -> int:
         kind = entry[4]
@@ -185,4 +188,4 @@ class DiscoveryService:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            _Session(connection, self.page).serve()
+            _Session(connection, self).serve()
