@@ -22,12 +22,14 @@ import sys  # noqa: E402
 
 from tests.bench import blackhole  # noqa: E402
 from tests.bench import calls  # noqa: E402
+from tests.bench import clusters  # noqa: E402
 from tests.bench import environment  # noqa: E402
 from tests.bench import operations  # noqa: E402
 from tests.bench import report  # noqa: E402
 
 SECTIONS = {'calls': (calls.run, report.calls),
             'operations': (operations.run, operations.show),
+            'clusters': (clusters.run, clusters.show),
             'blackhole': (blackhole.run, report.blackhole)}
 
 

@@ -78,9 +78,10 @@ class Environment:
         coordination.COORDINATOR.start()
 
     @contextlib.contextmanager
-    def clusters(self, *names: str) -> Iterator[dict[str, SimCluster]]:
+    def clusters(self, *names: str, nodes: int = 3
+                 ) -> Iterator[dict[str, SimCluster]]:
         """Simulated clusters of these names, for a while."""
-        self.arrays = {name: self.simulator.add_cluster(name)
+        self.arrays = {name: self.simulator.add_cluster(name, nodes)
                        for name in names}
         try:
             yield self.arrays

@@ -43,16 +43,17 @@ def calls(figures: Mapping[str, Any]) -> str:
         for case, rows in figures.items())
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
+    """:returns: the median, and the least and the most."""
     return (f'{statistics.median(values):.1f} '
             f'({min(values):.1f} to {max(values):.1f})')
 
 
 def blackhole(figures: Mapping[str, Any]) -> str:
     """Start, creates and statistics with and without a black hole."""
-    rows = [(case, _spread(figures[case]['start_ms']),
-             _spread(figures[case]['create_ms']),
-             _spread(figures[case]['stats_ms']))
+    rows = [(case, spread(figures[case]['start_ms']),
+             spread(figures[case]['create_ms']),
+             spread(figures[case]['stats_ms']))
             for case in ('undisturbed', 'one black hole')]
     died = figures['goes silent while running']
     return table(
