@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import dataclasses
 import logging
-import random
+import secrets
 import time
 
 from cinder_lightbits_federation.attachments import Attachments
@@ -82,9 +82,7 @@ class Federation:
                  get_lock: locks.GetLock) -> None:
         self.owner = ownership.Owner(settings.federation_id)
         self.registry = Registry(settings)
-        # Near-ties only; the seed of the operating system is what is wanted.
-        self.placer = Placer(self.registry,
-                             random.Random())  # noqa: S311
+        self.placer = Placer(self.registry, secrets.randbits(64))
         self.finder = Finder(self.registry, self.owner)
         self._creator = Creator(self.owner)
         self._editor = Editor(self.finder, self.owner)

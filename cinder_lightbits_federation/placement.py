@@ -249,8 +249,11 @@ ROOM: tuple[Filter, ...] = (_physical, _promises)
 def _first_reason(filters: Iterable[Filter], view: ClusterView,
                   request: PlacementRequest,
                   policy: PlacementPolicy) -> str | None:
-    reasons = (check(view, request, policy) for check in filters)
-    return next((reason for reason in reasons if reason is not None), None)
+    for check in filters:
+        reason = check(view, request, policy)
+        if reason is not None:
+            return reason
+    return None
 
 
 def _partition(filters: Iterable[Filter], views: Iterable[ClusterView],

@@ -47,11 +47,18 @@ PROMISED = Reservations(RECENT_WINDOW, RESERVATION_HISTORY)
 
 
 class Placer:
-    """Chooses; keeps the reservations of this host."""
+    """Chooses; keeps the reservations of this host.
 
-    def __init__(self, registry: Registry, rng: random.Random) -> None:
+    Lots among near-ties are drawn anew every second, not for every volume:
+    the statistics of the same few leaders then serve all volumes of that
+    second, and hosts still draw differently.
+
+    :param seed: of the lots.
+    """
+
+    def __init__(self, registry: Registry, seed: int) -> None:
         self._registry = registry
-        self._rng = rng
+        self._seed = seed
         self._lock = threading.Lock()
         self.reservations = PROMISED
 
@@ -78,14 +85,25 @@ class Placer:
 
         :returns: the decision, and the reservation if any cluster fits.
         """
-        leaders = self._clusters(self._decide(request))[:LEADERS]
-        if any(cluster.stale(FRESH) for cluster in leaders):
-            self._registry.refresh(leaders, FRESH,
+        decision, held = self._try(request, FRESH)
+        if decision.ranked and held is None:
+            self._registry.refresh(self._leaders(decision), FRESH,
                                    deadline.capped(REFRESH_LIMIT))
+            decision, held = self._try(request, None)
+        return decision, held
+
+    def _try(self, request: PlacementRequest, max_age: float | None
+             ) -> tuple[Decision, Reservation | None]:
+        """Rank, and reserve unless a leader's statistics are too old.
+
+        :param max_age: seconds; None takes them at any age.
+        """
         # Between looking and reserving nobody else may look.
         with self._lock:
             decision = self._decide(request)
-            if not decision.ranked:
+            if not decision.ranked or (max_age is not None and any(
+                    cluster.stale(max_age)
+                    for cluster in self._leaders(decision))):
                 return decision, None
             return decision, self.reservations.reserve(
                 decision.ranked[0].uuid, request.needed, time.monotonic())
@@ -100,12 +118,14 @@ class Placer:
         return decision if decision.ranked else self._choose(request)
 
     def _choose(self, request: PlacementRequest) -> Decision:
-        return placement.choose(request, self.views(),
-                                self._registry.settings.policy, self._rng)
+        second = int(time.monotonic() / FRESH)
+        return placement.choose(
+            request, self.views(), self._registry.settings.policy,
+            random.Random(f'{self._seed} {second}'))  # noqa: S311
 
-    def _clusters(self, decision: Decision) -> Sequence[Cluster]:
+    def _leaders(self, decision: Decision) -> Sequence[Cluster]:
         return [self._registry.by_uuid(candidate.uuid)
-                for candidate in decision.ranked]
+                for candidate in decision.ranked[:LEADERS]]
 
     def _view(self, cluster: Cluster, recent: int, now: float
               ) -> ClusterView:

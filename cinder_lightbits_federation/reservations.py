@@ -19,7 +19,9 @@ Times are monotonic seconds, handed in.
 
 from __future__ import annotations
 
+import bisect
 import collections
+from collections.abc import Iterable
 import dataclasses
 import itertools
 import threading
@@ -47,6 +49,63 @@ class Reservation:
                 or self.committed_at >= observed_at)
 
 
+class _Book:
+    """The reservations of one cluster, in the orders they are asked for.
+
+    Not safe to use from several threads.
+    """
+
+    def __init__(self, entries: Iterable[Reservation] = ()) -> None:
+        self.entries: dict[int, Reservation] = {}
+        self._open: dict[int, Reservation] = {}
+        self._done: list[tuple[float, int]] = []
+        self._made: list[float] = []
+        for one in entries:
+            self.put(one)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def put(self, one: Reservation) -> None:
+        """Add a reservation, or its next state."""
+        before = self.entries.get(one.number)
+        if before is not None:
+            self._forget(before)
+        self.entries[one.number] = one
+        if one.released:
+            return
+        bisect.insort(self._made, one.made_at)
+        if one.committed_at is None:
+            self._open[one.number] = one
+        else:
+            bisect.insort(self._done, (one.committed_at, one.number))
+
+    def _forget(self, one: Reservation) -> None:
+        if one.released:
+            return
+        del self._made[bisect.bisect_left(self._made, one.made_at)]
+        if one.committed_at is None:
+            del self._open[one.number]
+        else:
+            del self._done[bisect.bisect_left(
+                self._done, (one.committed_at, one.number))]
+
+    def outstanding(self, observed_at: float | None, oldest: float) -> int:
+        """Bytes hidden from `observed_at`, of what is not before `oldest`."""
+        total = sum(one.size for one in self._open.values()
+                    if one.made_at > oldest)
+        for committed_at, number in reversed(self._done):
+            one = self.entries[number]
+            if committed_at <= oldest or not one.hidden_from(observed_at):
+                break
+            total += one.size
+        return total
+
+    def made_after(self, moment: float) -> int:
+        """How many were made after `moment`."""
+        return len(self._made) - bisect.bisect_right(self._made, moment)
+
+
 class Reservations:
     """The ledger; safe to use from any thread.
 
@@ -61,7 +120,7 @@ class Reservations:
         self._keep = max(history, window_seconds)
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._held: dict[str, dict[int, Reservation]] = {}
+        self._held: dict[str, _Book] = {}
         self._prune_at = float('-inf')
 
     def reserve(self, cluster_uuid: str, size: int,
@@ -77,7 +136,7 @@ class Reservations:
             made = Reservation(number=next(self._numbers),
                                cluster_uuid=cluster_uuid, size=size,
                                made_at=now)
-            self._held.setdefault(cluster_uuid, {})[made.number] = made
+            self._held.setdefault(cluster_uuid, _Book()).put(made)
             return made
 
     def release(self, reservation: Reservation) -> None:
@@ -86,11 +145,10 @@ class Reservations:
         Final: a later `commit` changes nothing. Twice is no error.
         """
         with self._lock:
-            held = self._held.get(reservation.cluster_uuid, {})
-            known = held.get(reservation.number)
+            held = self._held.get(reservation.cluster_uuid, _Book())
+            known = held.entries.get(reservation.number)
             if known is not None:
-                held[known.number] = dataclasses.replace(known,
-                                                         released=True)
+                held.put(dataclasses.replace(known, released=True))
 
     def commit(self, reservation: Reservation, now: float) -> None:
         """The object exists: statistics taken from now on contain it.
@@ -99,11 +157,10 @@ class Reservations:
         again, since its object does exist.
         """
         with self._lock:
-            held = self._held.setdefault(reservation.cluster_uuid, {})
-            known = held.get(reservation.number, reservation)
+            held = self._held.setdefault(reservation.cluster_uuid, _Book())
+            known = held.entries.get(reservation.number, reservation)
             if known.committed_at is None and not known.released:
-                held[known.number] = dataclasses.replace(
-                    known, committed_at=now)
+                held.put(dataclasses.replace(known, committed_at=now))
 
     def outstanding(self, cluster_uuid: str, observed_at: float | None,
                     now: float) -> int:
@@ -115,18 +172,15 @@ class Reservations:
             `observed_at`.
         """
         with self._lock:
-            return sum(one.size for one
-                       in self._held.get(cluster_uuid, {}).values()
-                       if not one.released and one.hidden_from(observed_at)
-                       and not self._over(one, now))
+            return self._held.get(cluster_uuid, _Book()).outstanding(
+                observed_at, now - self._keep)
 
     def recent_creates(self, now: float) -> collections.Counter[str]:
         """:returns: creates of the last window, by cluster UUID."""
         with self._lock:
-            return collections.Counter(
-                one.cluster_uuid for held in self._held.values()
-                for one in held.values()
-                if not one.released and now - one.made_at < self._window)
+            return +collections.Counter({
+                uuid: held.made_after(now - self._window)
+                for uuid, held in self._held.items()})
 
     def _over(self, one: Reservation, now: float) -> bool:
         """Whether a reservation is too old to count."""
@@ -138,7 +192,7 @@ class Reservations:
         if now < self._prune_at:
             return
         self._prune_at = now + self._keep / 10
-        kept = {uuid: {number: one for number, one in held.items()
-                       if not self._over(one, now)}
+        kept = {uuid: _Book(one for one in held.entries.values()
+                            if not self._over(one, now))
                 for uuid, held in self._held.items()}
         self._held = {uuid: held for uuid, held in kept.items() if held}

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 import dataclasses
-import fractions
 
 from cinder_lightbits_federation import views as seen
 
@@ -63,9 +62,9 @@ def limit(view: seen.ClusterView, policy: PlacementPolicy) -> int | None:
     if view.capacity is None or view.capacity.effective is None:
         return None
     # Exact, so that the largest volume reported is one that is placed.
-    return int(view.capacity.effective
-               * (100 - policy.reserved_percentage)
-               * fractions.Fraction(policy.max_over_subscription) / 100)
+    over, parts = policy.max_over_subscription.as_integer_ratio()
+    return (view.capacity.effective * (100 - policy.reserved_percentage)
+            * over // (100 * parts))
 
 
 def exhausted(view: seen.ClusterView, policy: PlacementPolicy) -> bool:

@@ -16,6 +16,7 @@
 #   tools/bench.sh                      all sections
 #   tools/bench.sh calls                REST calls and TLS handshakes
 #   tools/bench.sh operations           costs beside Cinder's own driver
+#   tools/bench.sh clusters             many clusters, dead and slow ones
 #   tools/bench.sh blackhole            one cluster that swallows everything
 #   tools/bench.sh --quick ...          fewer cases and repetitions
 #   tools/bench.sh --json FILE ...      also write the figures to FILE

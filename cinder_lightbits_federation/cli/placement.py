@@ -18,7 +18,7 @@ import argparse
 import collections
 from collections.abc import Callable, Iterator, Mapping
 import dataclasses
-import random
+import secrets
 import types
 from typing import Any
 
@@ -91,7 +91,7 @@ class PlacementExplain(base.ListCommand):
         request = _request(parsed_args, self.session.settings)
         registry = self.session.connect()
         # Near-ties only.
-        placer = Placer(registry, random.Random())  # noqa: S311
+        placer = Placer(registry, secrets.randbits(64))
         outlook = look_ahead(placer, request, parsed_args.count,
                              self.session.deadline)
         if self.session.settings.pools is PoolMode.CLUSTER:

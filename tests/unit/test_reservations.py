@@ -49,9 +49,9 @@ class Guarded(dict):
         self._check('setdefault')
         return super().setdefault(*args)
 
-    def values(self):
-        self._check('values')
-        return super().values()
+    def items(self):
+        self._check('items')
+        return super().items()
 
 
 class ReservationsTest(base.BaseTestCase):
@@ -182,7 +182,7 @@ class ReservationsTest(base.BaseTestCase):
         held.outstanding(EAST, None, 2)
         held.recent_creates(now=2)
         held.release(token)
-        self.assertEqual({'setdefault', 'get', 'values'},
+        self.assertEqual({'setdefault', 'get', 'items'},
                          held._held.touched)
         self.assertFalse(held._lock.locked())
         self.assertRaises(AssertionError, held._held.get, EAST)

@@ -12,11 +12,15 @@
 
 """Which cluster a volume goes to, and what the scheduler is told."""
 
+import itertools
+import time
 from typing import Any
 
 from cinder import exception
 
 from cinder_lightbits_federation import exception as lb_exception
+from cinder_lightbits_federation import placer
+from cinder_lightbits_federation import timing
 from tests.unit.driver import base
 
 TIB = 1 << 40
@@ -45,6 +49,29 @@ class PlacementTestCase(base.FederationTestCase):
                 'name': name, 'qoSRateLimitPolicy': {'limitIOPS': {
                     'readIOPSLimit': 256, 'writeIOPSLimit': 256}}}
             ).json()['UUID'] for cluster in clusters}
+
+
+class LotTestCase(PlacementTestCase):
+    """Clusters that are as full as each other."""
+
+    def test_lots_hold_for_a_second(self) -> None:
+        drv = self.start_driver()
+        started = time.monotonic()
+        places = self.where(drv, 12)
+        seconds = time.monotonic() - started
+        changes = sum(one != other for one, other
+                      in itertools.pairwise(places))
+        self.assertLessEqual(changes, int(seconds) + 1)
+
+    def test_lots_are_drawn_anew(self) -> None:
+        drv = self.start_driver()
+        seen = set(self.where(drv, 1))
+        for _second in range(30):
+            if len(seen) > 1:
+                break
+            timing.pause(placer.FRESH)
+            seen.update(self.where(drv, 1))
+        self.assertGreater(len(seen), 1)
 
 
 class TypeTestCase(PlacementTestCase):
