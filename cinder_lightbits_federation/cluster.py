@@ -48,6 +48,19 @@ OTHER_NAME = 'certificate is not valid for'
 PATIENCE = 0.9
 
 
+def _last_word(exc: BaseException) -> lb_errors.LightbitsError | None:
+    """:returns: what a call met last, of what has led to an error."""
+    told: BaseException | None = exc
+    while told is not None:
+        if isinstance(told, lb_errors.LightbitsError):
+            return told
+        if (isinstance(told, DeadlineExceeded)
+                and isinstance(told.last, lb_errors.LightbitsError)):
+            return told.last
+        told = told.__cause__
+    return None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Status:
     """How the cluster is connected and, if it is not, why."""
@@ -161,11 +174,12 @@ class Cluster:
             self.wanted.set()
             raise
         except lb_errors.LightbitsError as exc:
-            if (isinstance(exc, lb_errors.Unreachable)
-                    and deadline is not None and deadline.expired()):
-                self.doubt()
-            else:
-                self._failed(exc)
+            self._take_note(exc, deadline)
+            raise
+        except (errors.OutcomeUnknown, DeadlineExceeded) as exc:
+            said = _last_word(exc)
+            if said is not None:
+                self._take_note(said, deadline)
             raise
         else:
             self.breaker.answered()
@@ -303,6 +317,15 @@ class Cluster:
             f'the cluster has no project {self._project!r} (it has '
             f'{", ".join(sorted(projects)) or "none"}); map the name of '
             f'lightbits_project, or create the project')
+
+    def _take_note(self, exc: lb_errors.LightbitsError,
+                   deadline: Deadline | None) -> None:
+        """Note what an operation has met."""
+        if (isinstance(exc, lb_errors.Unreachable)
+                and deadline is not None and deadline.expired()):
+            self.doubt()
+        else:
+            self._failed(exc)
 
     def _failed(self, exc: lb_errors.LightbitsError) -> None:
         """Note what an error says of the whole cluster."""

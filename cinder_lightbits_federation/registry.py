@@ -86,11 +86,11 @@ class Registry:
         raise errors.UnknownCluster(self._unknown(uuid))
 
     def uuid_of(self, name: str) -> str:
-        """:raises UnknownCluster: no reached cluster has this name."""
+        """:raises ClusterUnavailable: no reached cluster has this name."""
         for cluster in self.clusters:
             if cluster.name == name and cluster.uuid is not None:
                 return cluster.uuid
-        raise errors.UnknownCluster(
+        raise errors.ClusterUnavailable(
             f'cluster {name} is not known here or was not reached yet')
 
     def start(self) -> None:

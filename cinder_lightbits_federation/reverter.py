@@ -87,5 +87,5 @@ class Reverter:
                 return None
             return True
 
-        wait_until(once, deadline, f'rolling back {found.thing.name}',
-                   lambda: doubt)
+        wait_until(once, deadline.before_last_look(),
+                   f'rolling back {found.thing.name}', lambda: doubt)

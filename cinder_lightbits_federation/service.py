@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from typing import Any
+import weakref
 
 from cinder import coordination
 from oslo_config import cfg
@@ -42,6 +43,17 @@ WATCH_INTERVAL = 5.0
 
 # Lock services, by the scheme of their URL, whose locks end at the host.
 HOST_LOCKS = ('file', 'ipc', 'zake')
+
+
+# Those that are started. oslo.config knows no way to take a hook back, so
+# there is one for all, which holds on to none.
+_STARTED: weakref.WeakSet[Service] = weakref.WeakSet()
+
+
+def _mutated(conf: Any, fresh: Any) -> None:
+    """Cinder was told to read its configuration again."""
+    for service in tuple(_STARTED):
+        service.look_now()
 
 
 def _get_lock(name: str) -> Any:
@@ -99,10 +111,12 @@ class Service:
         self.federation.start()
         self._tell_lost()
         self._watcher.start()
-        CONF.register_mutate_hook(self._mutated)
+        _STARTED.add(self)
+        CONF.register_mutate_hook(_mutated)
 
     def stop(self) -> None:
         """End all threads and connections. Idempotent."""
+        _STARTED.discard(self)
         self._watcher.stop()
         self.federation.stop()
 
@@ -155,8 +169,8 @@ class Service:
         return [item.name for item in returning(known, settings.clusters)
                 if not audited(settings, item, ledger)]
 
-    def _mutated(self, conf: Any, fresh: Any) -> None:
-        """Cinder was told to read its configuration again."""
+    def look_now(self) -> None:
+        """Have the files looked at without waiting."""
         self._watcher.look_now()
 
     def _tell_lost(self) -> None:

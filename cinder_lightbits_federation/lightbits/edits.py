@@ -30,10 +30,6 @@ _LOOK_AGAIN = (errors.Conflict, errors.PreconditionFailed, errors.Ambiguous)
 _OUT_OF_TIME = (errors.Unreachable, errors.Unavailable,
                 errors.TooManyRequests)
 
-# Share of the time, and seconds at most, kept for the very last look.
-LAST_LOOK = 0.1
-LONGEST_LAST_LOOK = 0.5
-
 
 class Volumes(Protocol):
     """The two calls that an edit needs."""
@@ -92,12 +88,10 @@ class Edit:
 
     def _until_done(self) -> model.Volume:
         what = f'volume {self._uuid} to change'
-        reserve = min(self._deadline.remaining() * LAST_LOOK,
-                      LONGEST_LAST_LOOK)
         try:
             return timing.wait_until(
-                self._step, timing.Deadline(self._deadline.at - reserve),
-                what, last=self._last_state)
+                self._step, self._deadline.before_last_look(), what,
+                last=self._last_state)
         except _OUT_OF_TIME as error:
             if self._volume is None or not self._deadline.expired():
                 raise

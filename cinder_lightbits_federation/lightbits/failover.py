@@ -111,11 +111,13 @@ class Operation:
         if token is not None:
             headers['Authorization'] = f'Bearer {token}'
         plan = self._plan()
+        limit = self._limit.capped(self._config.api_timeout)
         troubles: list[tuple[endpoints.Endpoint, errors.LightbitsError]] = []
-        while plan and not self._limit.expired():
+        while plan and not limit.expired():
             endpoint = plan.pop(0)
             try:
-                return self._attempt(endpoint, headers, last=not plan)
+                return self._attempt(endpoint, headers,
+                                     self._patience(limit, last=not plan))
             except exchange.PoolClosed:
                 # By another thread, whose call has failed there.
                 plan.insert(0, endpoint)
@@ -139,11 +141,12 @@ class Operation:
                       key=lambda endpoint: endpoint == self._busy)
 
     def _attempt(self, endpoint: endpoints.Endpoint,
-                 headers: dict[str, str], *, last: bool) -> dict[str, Any]:
+                 headers: dict[str, str], patience: timing.Deadline
+                 ) -> dict[str, Any]:
         try:
             reply = exchange.exchange(
                 self._pools.get(endpoint), self._call, headers,
-                self._config.connect_timeout, self._patience(last))
+                self._config.connect_timeout, patience)
         except (errors.NotSent, exchange.LostReply) as error:
             self._failed(endpoint, error)
             raise
@@ -158,13 +161,15 @@ class Operation:
             self._selector.succeeded(endpoint)
         raise refusal
 
-    def _patience(self, last: bool) -> timing.Deadline:
+    def _patience(self, limit: timing.Deadline, *, last: bool
+                  ) -> timing.Deadline:
         """How long to wait for one endpoint.
 
         A read that has another endpoint left keeps half of its time for
         it, should a connection be frozen. A write cannot be repeated.
+
+        :param limit: for all endpoints.
         """
-        limit = self._limit.capped(self._config.api_timeout)
         if self._call.write or last:
             return limit
         return limit.capped(limit.remaining() / 2)

@@ -18,7 +18,11 @@ from typing import Any
 
 from cinder import exception
 
+from cinder_lightbits_federation import breaker
+from cinder_lightbits_federation import errors
 from cinder_lightbits_federation import exception as lb_exception
+from cinder_lightbits_federation.lightbits import errors as lb_errors
+from cinder_lightbits_federation import timing
 from tests.unit.driver import base
 
 Fault = tuple[str, dict[str, Any]]
@@ -225,6 +229,30 @@ class UnknownOutcomeTestCase(base.FederationTestCase):
         self.driver.delete_volume(self.reread(volume))
 
         self.assertEqual([], self.everywhere(volume.name))
+
+    def test_it_is_held_against_the_cluster(self) -> None:
+        log = self.logged()
+
+        self.lose_a_create(applied=True)
+
+        self.assertIn(f'Cluster {self.asked()[0]} is disconnected',
+                      log.output)
+
+    def test_answers_that_never_come_are_held_against_it_in_a_row(
+            self) -> None:
+        east = self.driver.federation.registry.clusters[0]
+        log = self.logged()
+
+        def lose() -> None:
+            with east.api():
+                raise errors.OutcomeUnknown from timing.DeadlineExceeded(
+                    'creating', lb_errors.Ambiguous('no answer'))
+
+        for number in range(breaker.LOST_REPLIES):
+            self.assertNotIn('disconnected', log.output, number)
+            self.assertRaises(errors.OutcomeUnknown, lose)
+
+        self.assertIn('Cluster east is disconnected', log.output)
 
     def test_the_cluster_dies_in_the_middle(self) -> None:
         for array in self.arrays.values():

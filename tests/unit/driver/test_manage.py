@@ -234,6 +234,17 @@ class RevertTestCase(base.FederationTestCase):
 
         self.assertEqual(2, self.rollbacks())
 
+    def test_a_volume_that_stays_busy(self) -> None:
+        self.hurry(self.driver, 1)
+        self.arrays['east'].fault('status', route='volumes.rollback',
+                                  status=409)
+
+        error = self.assertRaises(exception.VolumeBackendAPIException,
+                                  self.revert)
+
+        self.assertIn('409', str(error))
+        self.assertFalse(self.driver.federation.registry.clusters[0].suspect)
+
     def test_a_snapshot_of_another_volume_is_refused(self) -> None:
         other = self.made(self.driver)
 

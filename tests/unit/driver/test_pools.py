@@ -221,6 +221,21 @@ class PoolPerClusterTestCase(PoolTestCase):
 
         self.assertIn('south', str(error))
 
+    def test_a_pool_whose_cluster_was_not_reached_yet(self) -> None:
+        self.arrays['west'].stop()
+        drv = self.start_driver(
+            {'east': self.section('east'),
+             'west': self.section('west', cluster_uuid=None)},
+            lightbits_pools='cluster')
+
+        error = self.assertRaises(
+            exception.CinderException, drv.create_volume,
+            self.volume(host=POOL + 'west'))
+
+        self.assertIn('west', str(error))
+        # Which Cinder sends to another attempt.
+        self.assertNotIsInstance(error, exception.MetadataUpdateFailure)
+
     def test_a_clone_stays_with_its_source(self) -> None:
         source = self.made(self.driver, host=POOL + 'east')
         clone = self.volume(host=POOL + 'east')

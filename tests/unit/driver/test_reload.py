@@ -12,13 +12,20 @@
 
 """Clusters come, go and change state while the service runs."""
 
+import gc
 from typing import Any
+from unittest import mock
+import weakref
 
 from cinder import exception
 import fixtures
+from oslo_config import cfg
 
+from cinder_lightbits_federation import service
 from cinder_lightbits_federation import timing
 from tests.unit.driver import base
+
+CONF = cfg.CONF
 
 
 class ReloadTestCase(base.FederationTestCase):
@@ -72,6 +79,28 @@ class ReloadTestCase(base.FederationTestCase):
         self.until(lambda: 'north' in self.clusters())
         volume = self.made(self.driver, specs={'lightos:cluster': 'north'})
         self.assertEqual('north', self.on(volume)[0])
+
+    def test_cinder_s_own_signal_has_the_files_looked_at(self) -> None:
+        with mock.patch.object(service, 'WATCH_INTERVAL', 600):
+            driver = self.start_driver(self.given,
+                                       lightbits_poll_interval=600)
+        self.add_array('north')
+        self.rewrite(self.sections())
+
+        CONF.mutate_config_files()
+
+        self.until(lambda: 'north' in {
+            item.name for item in driver.federation.registry.clusters})
+
+    def test_what_was_set_up_before_is_let_go_of(self) -> None:
+        before = weakref.ref(self.driver.federation)
+        self.driver.do_setup(self.context)
+
+        def gone() -> bool:
+            gc.collect()
+            return before() is None
+
+        self.until(gone)
 
     def test_what_did_not_change_keeps_its_connections(self) -> None:
         east = self.clusters()['east']

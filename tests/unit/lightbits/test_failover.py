@@ -178,6 +178,16 @@ class FrozenTestCase(sim_base.SimTestCase):
                               NEW, deadline=timing.Deadline.after(60))
         self.assertLess(clock.seconds, 5)
 
+    def test_a_silent_cluster_takes_one_call_s_time(self) -> None:
+        made = self.client(self.east, api_timeout=2)
+        made.version(PROJECT)
+        self.east.fault('blackhole', route='version')
+        with sim_base.Clock() as clock:
+            self.assertRaises(errors.Unreachable, made.version, PROJECT,
+                              deadline=timing.Deadline.after(60))
+        # Two, and not one for each endpoint.
+        self.assertLess(clock.seconds, 3)
+
     def test_slow_is_not_lost(self) -> None:
         made = self.client(self.east, api_timeout=5)
         self.east.fault('slow', route='version', seconds=0.5)
