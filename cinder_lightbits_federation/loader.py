@@ -37,9 +37,11 @@ from cinder_lightbits_federation import options
 from cinder_lightbits_federation.room import PlacementPolicy
 from cinder_lightbits_federation.settings import BrokenCluster
 from cinder_lightbits_federation.settings import ClusterSettings
+from cinder_lightbits_federation.settings import CopySettings
 from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.settings import Network
 from cinder_lightbits_federation.settings import PoolMode
+from cinder_lightbits_federation.sizes import MIB
 from cinder_lightbits_federation.views import AdminState
 
 LOG = logging.getLogger(__name__)
@@ -103,7 +105,8 @@ def load(backend: Backend, section: str, host: str, clustered: bool,
                                'lightbits_operation_timeout'),
         poll_interval=_get(backend, section, 'lightbits_poll_interval'),
         pools=PoolMode(_get(backend, section, 'lightbits_pools')),
-        policy=_policy(backend, section))
+        policy=_policy(backend, section),
+        copies=_copies(backend, section))
 
 
 class ClusterSections:
@@ -362,6 +365,14 @@ def _federation_id(backend: Backend, section: str, host: str,
                 'and changes with it. Set it once, to that value.', section,
                 option, derived, host)
     return derived
+
+
+def _copies(backend: Backend, section: str) -> CopySettings:
+    return CopySettings(
+        rate=_get(backend, section, 'lightbits_copy_rate') * MIB,
+        jobs=_get(backend, section, 'lightbits_copy_jobs_per_cluster'),
+        verify=_get(backend, section, 'lightbits_copy_verify'),
+        clones=_get(backend, section, 'lightbits_cross_cluster_clones'))
 
 
 def _policy(backend: Backend, section: str) -> PlacementPolicy:

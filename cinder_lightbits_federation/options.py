@@ -86,6 +86,23 @@ backend_opts = [
         'lightbits_max_create_share', default=70, min=1, max=100,
         help='Most percent of recent creates that one cluster takes while '
              'others can. Keeps a new, empty cluster from taking all.'),
+    cfg.IntOpt(
+        'lightbits_copy_rate', default=200, min=0,
+        help='Most MiB per second that one copy of a volume between '
+             'clusters reads and writes. 0: as fast as it goes.'),
+    cfg.IntOpt(
+        'lightbits_copy_jobs_per_cluster', default=2, min=1, max=64,
+        help='Copies that read from or write to one cluster at a time, on '
+             'all hosts together. Further ones wait.'),
+    cfg.BoolOpt(
+        'lightbits_copy_verify', default=False,
+        help='Read back what a copy has written and compare it with the '
+             'source. Halves the speed, at least.'),
+    cfg.BoolOpt(
+        'lightbits_cross_cluster_clones', default=False,
+        help='Copy the data when lightos:cluster in the type of a new clone '
+             'asks for another cluster than that of its source. When off, '
+             'such a clone is refused.'),
     cfg.BoolOpt(
         'lightbits_allow_file_locks', default=False,
         help='Let a clustered service start although [coordination] '

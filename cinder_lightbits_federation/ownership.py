@@ -34,6 +34,8 @@ LABEL_ID = 'cinder_id'
 LABEL_OWNER = 'cinder_owner'
 LABEL_ATTEMPT = 'cinder_attempt'
 
+COPY_PREFIX = 'for_copy_'
+
 DESCRIPTION_TAG = 'lbf1'
 MAX_DESCRIPTION = 256
 
@@ -177,3 +179,14 @@ def clone_snapshot_name(name_id: str, attempt: str) -> str:
     :param name_id: the new volume's ``name_id``.
     """
     return f'for_clone_{name_id}_{attempt}'
+
+
+def copy_volume_name(record: str, attempt: str) -> str:
+    """Name of a volume that a copy between clusters makes.
+
+    The new volume bears it while it is not complete, and the ones that are
+    read from do while they are there.
+
+    :param record: what the copy is for, mostly a volume's ``name_id``.
+    """
+    return f'{COPY_PREFIX}{record}_{attempt}'

@@ -78,6 +78,22 @@ class BrokenCluster:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CopySettings:
+    """How volumes are copied between clusters.
+
+    :param rate: bytes per second of one copy; 0 is no limit.
+    :param jobs: copies at a time per cluster, on all hosts together.
+    :param verify: read back and compare.
+    :param clones: whether a clone may be made by copying.
+    """
+
+    rate: int
+    jobs: int
+    verify: bool
+    clones: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class FederationSettings:
     """A backend section and its clusters.
 
@@ -100,3 +116,4 @@ class FederationSettings:
     poll_interval: float
     pools: PoolMode
     policy: PlacementPolicy
+    copies: CopySettings

@@ -18,6 +18,7 @@ writes "GB". The conversions stand here only.
 
 from __future__ import annotations
 
+MIB = 1024 ** 2
 GIB = 1024 ** 3
 
 

@@ -72,7 +72,8 @@ class Snapshots:
         ahead = Location(self._uuid(source), ref.snapshot_id, source.project,
                          None, attempt)
         recorder.record(ahead)
-        taken = self._take(ref.volume, source, wanted, attempt, deadline)
+        taken = self._take(ref.volume.name_id, source, wanted, attempt,
+                           deadline)
         location = ahead.completed(taken.uuid)
         try:
             recorder.record(location)
@@ -114,16 +115,36 @@ class Snapshots:
             description=ownership.describe(self._owner, target.name_id,
                                            attempt),
             retention=RETENTION)
-        taken = self._take(ref, source, wanted, attempt, deadline)
+        taken = self._take(ref.name_id, source, wanted, attempt,
+                           deadline)
         try:
             yield taken
         finally:
             self._drop(source, taken, deadline)
 
-    def _take(self, ref: VolumeRef, source: Found[model.Volume],
+    def take(self, source: Found[model.Volume], name: str, record: str,
+             attempt: str, retention: int, deadline: Deadline
+             ) -> model.Snapshot:
+        """Take a snapshot that no record of Cinder is about. Idempotent.
+
+        Holds the lock of the source's snapshots.
+
+        :param record: whom it is for, by its description.
+        :param attempt: what tells it from one that another took.
+        :param retention: seconds after which the cluster removes it.
+        """
+        wanted = model.NewSnapshot(
+            name=name, source_volume_uuid=source.thing.uuid,
+            description=ownership.describe(self._owner, record, attempt),
+            retention=retention)
+        locked = source.thing.labels.get(ownership.LABEL_ID,
+                                         source.thing.uuid)
+        return self._take(locked, source, wanted, attempt, deadline)
+
+    def _take(self, locked: str, source: Found[model.Volume],
               wanted: model.NewSnapshot, attempt: str, deadline: Deadline
               ) -> model.Snapshot:
-        name = locks.snapshots_of(ref.name_id)
+        name = locks.snapshots_of(locked)
         with locks.hold(self._get_lock, name, deadline), \
                 source.cluster.api(deadline) as client:
             taken = self._post(client, source.project, wanted, attempt,

@@ -20,6 +20,8 @@ import dataclasses
 import os
 from typing import Protocol
 
+from cinder_lightbits_federation.access import HostAccess
+from cinder_lightbits_federation.attachments import Attachment
 from cinder_lightbits_federation.copy.extents import Extent
 from cinder_lightbits_federation.copy import privileged
 
@@ -57,30 +59,21 @@ class Mover(Protocol):
         """
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Placed:
-    """A volume on a cluster, to be attached.
-
-    :param cluster_uuid: of the cluster.
-    :param project: on that cluster.
-    """
-
-    cluster_uuid: str
-    project: str
-    uuid: str
-    name: str
-
-
 class Attacher(Protocol):
-    """Attaches volumes to the host that this process runs on."""
+    """Makes volumes devices of the host that this process runs on."""
 
-    def identity(self) -> str:
-        """:returns: the NQN this host has on clusters."""
+    def host(self) -> HostAccess:
+        """:returns: whom a cluster has to admit.
 
-    def attached(self, volume: Placed) -> AbstractContextManager[Device]:
+        :raises AccessError: this host has no NQN, or a malformed address.
+        """
+
+    def connected(self, attachment: Attachment
+                  ) -> AbstractContextManager[Device]:
         """Have a volume as a device, for a while.
 
-        :raises CopyError: it did not become a device.
+        :param attachment: of a volume that admits this host.
+        :raises CopyError: it does not become a device, or does not go.
         """
 
 

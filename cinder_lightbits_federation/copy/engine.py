@@ -23,9 +23,8 @@ from cinder_lightbits_federation.copy.devices import Mover
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy import extents
 from cinder_lightbits_federation.copy.extents import Extent
+from cinder_lightbits_federation.sizes import MIB
 from cinder_lightbits_federation import timing
-
-MIB = 1 << 20
 
 # A batch is one call to the privileged side. A rate makes it smaller, so
 # that the clusters see a flow and no bursts.

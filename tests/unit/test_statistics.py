@@ -21,6 +21,7 @@ from oslotest import base
 
 from cinder_lightbits_federation import capacity
 from cinder_lightbits_federation import placement
+from cinder_lightbits_federation.settings import CopySettings
 from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.settings import PoolMode
 from cinder_lightbits_federation import statistics
@@ -36,7 +37,8 @@ def settings(pools: PoolMode = PoolMode.FEDERATION, replicas: int = 1,
         broken=(), project='default', default_replicas=replicas,
         default_compression=False, use_ip_acl=True, data_networks=(),
         connect_timeout=1, operation_timeout=10, poll_interval=15,
-        pools=pools, policy=placement.PlacementPolicy(**policy))
+        pools=pools, policy=placement.PlacementPolicy(**policy),
+        copies=CopySettings(rate=0, jobs=2, verify=False, clones=False))
 
 
 def pool(*views: placement.ClusterView, replicas: int = 1, **policy: Any

@@ -14,16 +14,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import hashlib
 import os
 import pathlib
 import random
 
+from cinder_lightbits_federation.access import HostAccess
+from cinder_lightbits_federation.attachments import Attachment
 from cinder_lightbits_federation.copy import blocks
 from cinder_lightbits_federation.copy.devices import Device
 from cinder_lightbits_federation.copy.extents import Extent
+from tests.simulator.control import SimCluster
 
 BLOCK = 4096
+HOST_NQN = ('nqn.2014-08.org.nvmexpress:uuid:'
+            '5e2b0c4a-0000-4000-8000-0000000000aa')
 MIB = 1 << 20
 
 
@@ -85,3 +92,64 @@ def scatter(path: pathlib.Path, size: int, total: int, seed: int = 1
             file.write(rng.randbytes(MIB // 2))
             written.append(Extent(start, start + MIB // 2))
     return written
+
+
+class FileAttacher:
+    """Gives the files that simulated clusters keep volumes in.
+
+    Only those that admit this host, as a cluster would.
+
+    :param arrays: clusters by their name in the configuration.
+    :ivar live: UUIDs of what is attached now.
+    """
+
+    def __init__(self, arrays: Mapping[str, SimCluster],
+                 nqn: str = HOST_NQN) -> None:
+        self._arrays = arrays
+        self._nqn = nqn
+        self.live: list[str] = []
+
+    def host(self) -> HostAccess:
+        """See `devices.Attacher.host`."""
+        return HostAccess.of(self._nqn, ['192.0.2.77'], [], 'mover')
+
+    @contextlib.contextmanager
+    def connected(self, attachment: Attachment) -> Iterator[Device]:
+        """See `devices.Attacher.connected`."""
+        array = self._arrays[attachment.cluster]
+        volume, = (item for item in array.state()['volumes']
+                   if item['UUID'] == attachment.volume_uuid)
+        if volume['acl']['values'] != [self._nqn]:
+            raise AssertionError(f'{volume["name"]} admits '
+                                 f'{volume["acl"]["values"]}')
+        path = array.data_path(attachment.volume_uuid)
+        assert path is not None
+        self.live.append(attachment.volume_uuid)
+        try:
+            yield Device(path, attachment.volume_uuid)
+        finally:
+            self.live.remove(attachment.volume_uuid)
+
+
+def content(path: str | pathlib.Path | None) -> tuple[int, str]:
+    """Sum up a file: its size, and a digest of all blocks that hold data.
+
+    Holes and zeros are the same.
+    """
+    assert path is not None
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        at = 0
+        size = file.seek(0, os.SEEK_END)
+        while at < size:
+            try:
+                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:
+                break  # No more data.
+            end = os.lseek(file.fileno(), at, os.SEEK_HOLE)
+            for start in range(at // BLOCK * BLOCK, end, BLOCK):
+                block = os.pread(file.fileno(), BLOCK, start)
+                if block.strip(b'\0'):
+                    digest.update(start.to_bytes(8, 'big') + block)
+            at = end
+    return size, digest.hexdigest()

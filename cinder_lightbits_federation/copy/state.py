@@ -1,0 +1,84 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How far a copy is: what is written to its ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import dataclasses
+import enum
+from typing import Any
+
+from cinder_lightbits_federation.copy.engine import Progress
+from cinder_lightbits_federation.location import Location
+from cinder_lightbits_federation import ownership
+
+
+class Stage(enum.Enum):
+    """What a copy is about."""
+
+    FIRST = 'first'
+    """Copying what the source held when the copy began."""
+
+    SECOND = 'second'
+    """Copying what has changed since."""
+
+    COPIED = 'copied'
+    """All is on the target, and what the copy needed is removed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class State:
+    """One copy. Sizes in bytes.
+
+    :param attempt: marks everything that this copy makes.
+    :param source: cluster, project and UUID of the volume that is copied;
+        empty when a snapshot is.
+    :param target: where the new volume is, as a create records it.
+    :param snapshots: UUIDs of the snapshots it has taken, one per pass.
+    :param total: to be copied in this stage; None while it is not counted.
+    """
+
+    attempt: str
+    stage: Stage = Stage.FIRST
+    source: tuple[str, ...] = ()
+    target: Location | None = None
+    snapshots: tuple[str, ...] = ()
+    progress: Progress = Progress()
+    total: int | None = None
+
+    @classmethod
+    def new(cls) -> State:
+        """:returns: a copy that has not begun."""
+        return cls(ownership.new_attempt())
+
+    @classmethod
+    def parse(cls, saved: Mapping[str, Any]) -> State | None:
+        """Read what `dump` wrote; None if nothing is saved."""
+        if not saved:
+            return None
+        target = saved['target']
+        return cls(saved['attempt'], Stage(saved['stage']),
+                   tuple(saved['source']),
+                   Location.parse(target) if target else None,
+                   tuple(saved['snapshots']),
+                   Progress(*saved['progress']), saved['total'])
+
+    def dump(self) -> dict[str, Any]:
+        """:returns: the state as JSON values."""
+        return {'attempt': self.attempt, 'stage': self.stage.value,
+                'source': list(self.source),
+                'target': str(self.target) if self.target else None,
+                'snapshots': list(self.snapshots),
+                'progress': list(dataclasses.astuple(self.progress)),
+                'total': self.total}
