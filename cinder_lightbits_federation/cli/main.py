@@ -24,6 +24,7 @@ from cliff import app
 from cliff import command
 from cliff import commandmanager
 
+from cinder_lightbits_federation.cli import adopt
 from cinder_lightbits_federation.cli import attach
 from cinder_lightbits_federation.cli import audit
 from cinder_lightbits_federation.cli import base
@@ -46,6 +47,10 @@ DESCRIPTION = 'Looks after one Cinder backend over Lightbits clusters.'
 LEVELS = {0: logging.ERROR, 1: logging.WARNING, 2: logging.INFO}
 
 COMMANDS: dict[str, type[command.Command]] = {
+    'adopt back': adopt.AdoptBack,
+    'adopt plan': adopt.AdoptPlan,
+    'adopt resume': adopt.AdoptResume,
+    'adopt run': adopt.AdoptRun,
     'audit': audit.Audit,
     'audit purge': purge.AuditPurge,
     'capacity': capacity.Capacity,

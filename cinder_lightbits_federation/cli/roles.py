@@ -62,6 +62,13 @@ _PROJECTS = 'cluster viewer: the list of projects, too'
 _WRITES = 'writes the file of the cluster'
 
 NEEDS: Mapping[str, Needs] = {
+    'adopt back': Needs(Role.NONE, files='reads and writes the folder',
+                        database='--yes writes'),
+    'adopt plan': Needs(Role.VIEWER, database='read'),
+    'adopt resume': Needs(Role.NONE, files='reads and writes the folder',
+                          database='written'),
+    'adopt run': Needs(Role.VIEWER, files='writes the folder',
+                       database='read; --yes writes'),
     'audit': Needs(
         Role.VIEWER, files='reads the configuration; --repair writes the '
         'backup', database='read; --repair writes',

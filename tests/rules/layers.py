@@ -27,7 +27,7 @@ HOST = 'os_brick_ext'
 SHARED = frozenset({'files', 'timing'})
 ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
-    'access', 'audit.books', 'audit.changes', 'audit.checker',
+    'access', 'adoption.plan', 'audit.books', 'audit.changes', 'audit.checker',
     'audit.findings', 'audit.objects', 'audit.places', 'audit.proofs',
     'audit.scene', 'audit.strangers',
     'capacity', 'conformance', 'copy.errors', 'copy.extents', 'copy.ledger',
@@ -36,8 +36,9 @@ PURE = frozenset({
     'location', 'ownership', 'placement', 'refs', 'reservations',
     'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
-    'admission', 'audit.amend', 'audit.database', 'cli', 'driver',
-    'exception', 'manageable', 'records', 'returning', 'service'})
+    'admission', 'adoption.planner', 'adoption.rows', 'audit.amend',
+    'audit.database', 'cli', 'driver', 'exception', 'manageable', 'records',
+    'returning', 'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

@@ -1,0 +1,56 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""How far a long command is, for people who look on."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from cinder_lightbits_federation.cli import base
+
+WIDTH = 30
+
+
+class Bar:
+    """A line on a terminal; nothing where nobody looks.
+
+    :param total: steps there are.
+    :param what: is counted.
+    """
+
+    def __init__(self, stream: TextIO, total: int, what: str) -> None:
+        self._stream = stream
+        self._total = total
+        self._what = what
+        self._done = 0
+        self._shown = base.is_terminal(stream) and total > 0
+        self._filled = -1
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+        filled = WIDTH * self._done // max(self._total, 1)
+        if self._shown and (filled != self._filled
+                            or self._done == self._total):
+            self._filled = filled
+            self._stream.write(
+                f'\r\x1b[K[{"#" * filled:<{WIDTH}}] '
+                f'{self._done} of {self._total} {self._what}')
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Clear the line. Idempotent."""
+        if self._shown:
+            self._shown = False
+            self._stream.write('\r\x1b[K')
+            self._stream.flush()
