@@ -269,18 +269,20 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
                 return False
             networks = self.federation.settings.data_networks
             host = records.host_of(connector, networks)
-            staying = records.attached_hosts(
-                records.attachments_of(volume), networks)
-            own = [item for item in staying if item.nqn == host.nqn]
-            if len(own) > 1:
-                LOG.info('Volume %s stays attached to host %s.', volume.id,
-                         host.host)
-                return True
-            self.federation.attachments.detach(
-                self._ref(volume), host,
-                [item for item in staying if item.nqn != host.nqn],
-                self.federation.deadline())
-            return False
+            ref, deadline = self._ref(volume), self.federation.deadline()
+            twice, others = records.others(volume, host, networks)
+            if not twice:
+                self.federation.attachments.detach(ref, host, others,
+                                                   deadline)
+                twice, others = records.others(volume, host, networks)
+                if not twice:
+                    return False
+                # Attached once more while it was on its way out.
+                self.federation.attachments.attach(ref, host, others,
+                                                   deadline)
+            LOG.info('Volume %s stays attached to host %s.', volume.id,
+                     host.host)
+            return True
 
     def _terminate_all(self, volume: Any, force: bool) -> None:
         if not force:
@@ -407,7 +409,8 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         if self.federation.settings.pools is not PoolMode.CLUSTER:
             return None
         name = volume_utils.extract_host(volume.host, 'pool')
-        return self.federation.registry.uuid_of(name)
+        # A migration may name the backend alone.
+        return name and self.federation.registry.uuid_of(name)
 
     @staticmethod
     def _made(volume: Any, created: Any) -> ModelUpdate:

@@ -150,14 +150,18 @@ class Manage:
         :raises NotManageable: it is in use, is somebody else's, or the
             cluster cannot rename.
         """
-        reason = self.why_not_volume(found)
-        if reason:
-            raise NotManageable(f'volume {found.thing.name}: {reason}')
+        def check(now: model.Volume) -> None:
+            reason = self.why_not_volume(dataclasses.replace(found,
+                                                             thing=now))
+            if reason:
+                raise NotManageable(f'volume {now.name}: {reason}')
+
+        check(found.thing)
         attempt = ownership.new_attempt()
         location = self._location(found, target.name_id, attempt)
         recorder.record(location)
         labels = ownership.labels_for(self._owner, target.name_id, attempt)
-        hook = _Takeover(target.name, labels, size)
+        hook = _Takeover(target.name, labels, size, check)
         with found.cluster.api(deadline) as client:
             client.update_volume(found.project, found.thing.uuid, hook,
                                  deadline=deadline)
@@ -323,18 +327,25 @@ class _Takeover:
     """The edit that makes a volume ours; gives up when renames are lost.
 
     A cluster that does not know the field for the new name ignores it.
+
+    :param check: raises when a volume must not be taken over, or not any
+        more.
     """
 
-    def __init__(self, name: str, labels: Mapping[str, str], size: int
-                 ) -> None:
+    def __init__(self, name: str, labels: Mapping[str, str], size: int,
+                 check: Callable[[model.Volume], None]) -> None:
         self._name = name
         self._labels = labels
         self._size = size
+        self._check = check
         self._asked = 0
 
     def __call__(self, now: model.Volume) -> model.VolumeChange | None:
         if now.name == self._name:
             return self._rest(now)
+        if now.state.settled and not self._labels.items() <= (
+                now.labels.items()):
+            self._check(now)
         if self._asked >= RENAME_ATTEMPTS:
             raise NotManageable(
                 f'volume {now.name}: its cluster does not rename it (needs '

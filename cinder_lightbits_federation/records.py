@@ -180,6 +180,17 @@ def attached_hosts(attachments: Iterable[Any], networks: Sequence[Network]
             if item.get('nqn')]
 
 
+def others(volume: Any, host: HostAccess, networks: Sequence[Network]
+           ) -> tuple[bool, list[HostAccess]]:
+    """Tell a host from the others that a volume is attached to.
+
+    :returns: whether this one has it twice, and the others.
+    """
+    found = attached_hosts(attachments_of(volume), networks)
+    rest = [item for item in found if item.nqn != host.nqn]
+    return len(found) - len(rest) > 1, rest
+
+
 def volumes_on(host: str, cluster_name: str | None, cluster_uuid: str
                ) -> list[str]:
     """List a backend's volumes that are recorded on a Lightbits cluster.

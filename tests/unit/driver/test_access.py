@@ -232,6 +232,25 @@ class HostsTestCase(AccessTestCase):
 
         self.assertEqual({'192.0.2.1', '192.0.2.77'}, self.ip_acl())
 
+    def test_a_host_that_comes_back_while_it_is_leaving(self) -> None:
+        """Its second instance attaches as the first detaches."""
+        first = self.attach(self.driver, self.subject, base.connector(1))
+        self.east.fault('slow', route='volumes.update', seconds=1, count=1)
+        told: list[bool] = []
+        leaving = threading.Thread(
+            target=lambda: told.append(self.detach(base.connector(1))))
+        leaving.start()
+        self.wait(lambda: self.east.faults()[0]['hits'] or None)
+
+        self.attach(self.driver, self.subject, base.connector(1))
+        leaving.join()
+        first.destroy()
+
+        self.assertEqual([True], told)
+        self.assertEqual({base.nqn(1)}, self.acl())
+        self.assertIs(False, self.detach(base.connector(1)))
+        self.assertEqual({'ALLOW_NONE'}, self.acl())
+
     def test_addresses_in_any_form(self) -> None:
         self.attach(self.driver, self.subject, base.connector(
             1, '2001:DB8:0:0::0001', '::ffff:192.0.2.9', 'fe80::1%eth0',

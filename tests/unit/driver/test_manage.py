@@ -16,6 +16,9 @@ from typing import Any
 
 from cinder import exception
 
+from cinder_lightbits_federation.manage import Existing
+from cinder_lightbits_federation.manage import NotManageable
+from cinder_lightbits_federation import records
 from tests.unit.driver import base
 
 
@@ -98,6 +101,25 @@ class ManageTestCase(base.FederationTestCase):
 
         self.assertIn('somebody else', str(error))
         self.assertEqual(1, len(self.everywhere('theirs')))
+
+    def test_one_that_others_take_meanwhile_is_left_alone(self) -> None:
+        made = self.foreign('east', 'legacy')
+        path = f'/api/v2/projects/default/volumes/{made["UUID"]}'
+        manage = self.driver.federation.manage
+        deadline = self.driver.federation.deadline()
+        found = manage.find_volume(
+            Existing.parse({'source-name': 'legacy'}, 'default'), deadline)
+        target = records.volume_ref(self.volume(), 'default')
+        theirs = {'labels': [{'key': 'cinder_owner', 'value': 'they'}]}
+        used = {'acl': {'values': [base.nqn(1)]},
+                'labels': [{'key': 'color', 'value': 'blue'}]}
+        for change in (theirs, used):
+            self.arrays['east'].request('PUT', path, json=change)
+
+            self.assertRaises(NotManageable, manage.adopt_volume, found,
+                              target, base.GIB, base.NoRecord(), deadline)
+
+            self.assertEqual(1, len(self.everywhere('legacy')))
 
     def test_a_volume_in_use_is_left_alone(self) -> None:
         self.foreign('east', 'busy', acl={'values': [base.nqn(1)]})

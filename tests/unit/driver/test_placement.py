@@ -261,6 +261,8 @@ class StateTestCase(PlacementTestCase):
                        if name == 'north' or name.startswith('full-')}
         # So that it is asked last.
         self.arrays['north'].populate(40, size=TIB)
-        drv = self.start_driver(lightbits_api_timeout=1)
+        # One of them is asked until a call's time is over.
+        drv = self.start_driver(lightbits_api_timeout=4)
+        self.hurry(drv, base.PATIENCE)
 
         self.assertEqual(['north'], self.where(drv, 1, size=6))

@@ -221,6 +221,11 @@ class PoolPerClusterTestCase(PoolTestCase):
 
         self.assertIn('south', str(error))
 
+    def test_without_a_pool_the_driver_chooses(self) -> None:
+        volume = self.made(self.driver, host=base.HOST)
+
+        self.assertEqual(1, len(self.everywhere(volume.name)))
+
     def test_a_pool_whose_cluster_was_not_reached_yet(self) -> None:
         self.arrays['west'].stop()
         drv = self.start_driver(
