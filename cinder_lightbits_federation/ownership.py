@@ -33,13 +33,17 @@ import uuid as uuidlib
 LABEL_ID = 'cinder_id'
 LABEL_OWNER = 'cinder_owner'
 LABEL_ATTEMPT = 'cinder_attempt'
+# Whose the record was when the object was made; only of newer formats.
+LABEL_PROJECT = 'cinder_project'
+LABEL_USER = 'cinder_user'
 
 COPY_PREFIX = 'for_copy_'
 
 DESCRIPTION_TAG = 'lbf1'
 MAX_DESCRIPTION = 256
 
-_FIELDS = {'owner': LABEL_OWNER, 'id': LABEL_ID, 'attempt': LABEL_ATTEMPT}
+_FIELDS = {'owner': LABEL_OWNER, 'id': LABEL_ID, 'attempt': LABEL_ATTEMPT,
+           'project': LABEL_PROJECT, 'user': LABEL_USER}
 _VALUE = re.compile(r'[A-Za-z0-9._-]{1,64}')
 
 
@@ -146,7 +150,8 @@ def describe(owner: Owner, name_id: str, attempt: str) -> str:
     """
     labels = labels_for(owner, name_id, attempt)
     return ' '.join((DESCRIPTION_TAG, *(
-        f'{field}={labels[key]}' for field, key in _FIELDS.items())))
+        f'{field}={labels[key]}' for field, key in _FIELDS.items()
+        if key in labels)))
 
 
 def read_description(text: str) -> dict[str, str]:

@@ -31,14 +31,16 @@ from cinder_lightbits_federation.lightbits import model
 class Action(enum.Enum):
     """Kinds of changes, in the order in which they are made."""
 
+    REIMPORT = 'make-record'
     PLACE = 'record-place'
     SIZE = 'set-size'
     NAME = 'rename-object'
     ACCESS = 'set-access'
     INTERMEDIATE = 'delete-intermediate'
     PURGE = 'delete-object'
-    REIMPORT = 'make-record'
     CONDEMN = 'record-in-error'
+    ATTACH = 'record-attachment'
+    DETACH = 'record-detachment'
     REFRESH = 'refresh-host'
 
 

@@ -66,60 +66,25 @@ class Progress:
             self._stream.flush()
 
 
-class Audit(base.ListCommand):
-    """Compare Cinder's records with what all clusters hold.
-
-    Changes nothing without --repair. Exit code 0: nothing is wrong (any
-    more); 1: there are errors or warnings; 3: some cluster could not be
-    asked, so there may be more; 4: a repair has failed.
-    """
+class Auditing(base.ListCommand):
+    """What commands have in common that audit."""
 
     need_sort_by_cliff = False
 
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        """Add the options of this command."""
-        parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--severity', choices=SEVERITIES, default=SEVERITIES[-1],
-            help='List findings of this severity and worse ones. The exit '
-                 'code is about all of them. Default: %(default)s.')
+    @staticmethod
+    def add_reading(parser: argparse.ArgumentParser) -> None:
+        """Declare what is read, and how often."""
         parser.add_argument(
             '--all-projects', action='store_true',
             help='Read all projects that clusters tell of, not only those '
                  'that records, volume types and lightbits_project name.')
         parser.add_argument(
-            '--grace', type=float, default=GRACE, metavar='SECONDS',
-            help='Objects younger than that are in flight. Default: '
-                 '%(default)s.')
-        parser.add_argument(
             '--second-look', type=float, default=SETTLE, metavar='SECONDS',
             help='Seconds after which what disagrees is read again; only '
                  'what still disagrees is told. Default: %(default)s.')
-        base.add_long(parser)
-        repair.add_options(parser)
-        return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
-        """Audit, tell the figures, list the findings or the repairs."""
-        if parsed_args.repair:
-            return self._repair(parsed_args)
-        report = self._report(parsed_args)
-        self._conclude(report)
-        columns = FULL if base.in_full(parsed_args) else SHORT
-        worst = SEVERITIES[:SEVERITIES.index(parsed_args.severity) + 1]
-        return columns, [
-            [_cell(item, column) for column in columns]
-            for item in report.findings if item.severity.value in worst]
-
-    def _repair(self, parsed_args: argparse.Namespace) -> base.Table:
-        """Audit, repair, and audit again what was changed."""
-        repairs = repair.Repairs(self, parsed_args)
-        report = self._report(parsed_args)
-        rows, changed = repairs.run(report)
-        self._conclude(self._report(parsed_args) if changed else report)
-        return repairs.columns, rows
-
-    def _report(self, parsed_args: argparse.Namespace) -> Report:
+    def report(self, parsed_args: argparse.Namespace) -> Report:
+        """Audit, and tell the figures."""
         progress = Progress(self.app.stderr)
         try:
             report = self._auditor(parsed_args, progress).run()
@@ -128,7 +93,8 @@ class Audit(base.ListCommand):
         self._summarise(report)
         return report
 
-    def _conclude(self, report: Report) -> None:
+    def conclude(self, report: Report) -> None:
+        """End with what an audit says."""
         if not report.clean:
             self.settle_for(Outcome.FINDINGS)
         if report.silent:
@@ -163,6 +129,51 @@ class Audit(base.ListCommand):
         if report.silent:
             self.say(f'Incomplete: {", ".join(report.silent)} could not be '
                      f'asked for all')
+
+
+class Audit(Auditing):
+    """Compare Cinder's records with what all clusters hold.
+
+    Changes nothing without --repair. Exit code 0: nothing is wrong (any
+    more); 1: there are errors or warnings; 3: some cluster could not be
+    asked, so there may be more; 4: a repair has failed.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the options of this command."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--severity', choices=SEVERITIES, default=SEVERITIES[-1],
+            help='List findings of this severity and worse ones. The exit '
+                 'code is about all of them. Default: %(default)s.')
+        self.add_reading(parser)
+        parser.add_argument(
+            '--grace', type=float, default=GRACE, metavar='SECONDS',
+            help='Objects younger than that are in flight. Default: '
+                 '%(default)s.')
+        base.add_long(parser)
+        repair.add_options(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
+        """Audit, tell the figures, list the findings or the repairs."""
+        if parsed_args.repair:
+            return self._repair(parsed_args)
+        report = self.report(parsed_args)
+        self.conclude(report)
+        columns = FULL if base.in_full(parsed_args) else SHORT
+        worst = SEVERITIES[:SEVERITIES.index(parsed_args.severity) + 1]
+        return columns, [
+            [_cell(item, column) for column in columns]
+            for item in report.findings if item.severity.value in worst]
+
+    def _repair(self, parsed_args: argparse.Namespace) -> base.Table:
+        """Audit, repair, and audit again what was changed."""
+        repairs = repair.Repairs(self, parsed_args)
+        report = self.report(parsed_args)
+        rows, changed = repairs.run(report)
+        self.conclude(self.report(parsed_args) if changed else report)
+        return repairs.columns, rows
 
 
 def _cell(item: Finding, column: str) -> Any:

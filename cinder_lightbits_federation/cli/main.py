@@ -37,6 +37,7 @@ from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
 from cinder_lightbits_federation.cli import pools
 from cinder_lightbits_federation.cli import purge
+from cinder_lightbits_federation.cli import reimport
 from cinder_lightbits_federation.cli.session import Arguments
 from cinder_lightbits_federation.cli.session import Session
 
@@ -52,7 +53,9 @@ COMMANDS: dict[str, type[command.Command]] = {
     'adopt resume': adopt.AdoptResume,
     'adopt run': adopt.AdoptRun,
     'audit': audit.Audit,
+    'audit export': reimport.AuditExport,
     'audit purge': purge.AuditPurge,
+    'audit reimport': reimport.AuditReimport,
     'capacity': capacity.Capacity,
     'cluster attach': attach.ClusterAttach,
     'cluster detach': detach.ClusterDetach,

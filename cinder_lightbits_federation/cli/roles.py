@@ -73,9 +73,16 @@ NEEDS: Mapping[str, Needs] = {
         Role.VIEWER, files='reads the configuration; --repair writes the '
         'backup', database='read; --repair writes',
         better=f'{_PROJECTS}; --repair takes project admin'),
+    'audit export': Needs(
+        Role.NONE, files='reads the configuration; writes the export',
+        database='read'),
     'audit purge': Needs(
         Role.ADMIN, files='reads the configuration; writes the backup',
         database='read', better=_PROJECTS),
+    'audit reimport': Needs(
+        Role.VIEWER, files='reads the configuration and exports; writes the '
+        'backup', database='read; written to unless --dry-run',
+        better=f'{_PROJECTS}; sizes and names take project admin'),
     'capacity': Needs(Role.VIEWER, better=_HEALTH),
     'cluster attach': Needs(Role.VIEWER, files=_WRITES, better=_HEALTH),
     'cluster detach': Needs(

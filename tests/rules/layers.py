@@ -28,8 +28,8 @@ SHARED = frozenset({'files', 'timing'})
 ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
     'access', 'adoption.plan', 'audit.books', 'audit.changes', 'audit.checker',
-    'audit.findings', 'audit.objects', 'audit.places', 'audit.proofs',
-    'audit.scene', 'audit.strangers',
+    'audit.exports', 'audit.findings', 'audit.objects', 'audit.places',
+    'audit.proofs', 'audit.restoring', 'audit.scene', 'audit.strangers',
     'capacity', 'conformance', 'copy.errors', 'copy.extents', 'copy.ledger',
     'errors',
     'jobs.model',
@@ -37,8 +37,8 @@ PURE = frozenset({
     'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
     'admission', 'adoption.planner', 'adoption.rows', 'audit.amend',
-    'audit.database', 'cli', 'driver', 'exception', 'manageable', 'records',
-    'returning', 'service'})
+    'audit.clerk', 'audit.database', 'cli', 'driver', 'exception',
+    'manageable', 'records', 'returning', 'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})
