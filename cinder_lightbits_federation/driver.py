@@ -34,6 +34,7 @@ from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.exception import told_as
 from cinder_lightbits_federation.exception import translated
 from cinder_lightbits_federation.federation import Federation
+from cinder_lightbits_federation import images
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation import manageable
 from cinder_lightbits_federation.options import backend_opts
@@ -65,7 +66,7 @@ STATS_PATIENCE = 2.0
 
 @interface.volumedriver
 class LightbitsFederationDriver(manageable.ManageableMixin,
-                                driver.VolumeDriver):
+                                images.ImagesMixin, driver.VolumeDriver):
     """One backend over any number of Lightbits clusters.
 
     Version history:

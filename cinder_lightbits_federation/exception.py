@@ -153,7 +153,8 @@ TABLE: tuple[Row, ...] = (
         'Look at the cluster; repeat the operation.'),
 )
 
-_KNOWN = tuple(row.known for row in TABLE)
+# What the federation raises.
+KNOWN = tuple(row.known for row in TABLE)
 
 
 def told_as(exc: Exception) -> exception.CinderException:
@@ -178,5 +179,5 @@ def translated(volume_id: str | None = None, snapshot_id: str | None = None
             raise exception.SnapshotNotFound(
                 snapshot_id=snapshot_id) from exc
         raise exception.VolumeNotFound(volume_id=volume_id) from exc
-    except _KNOWN as exc:
+    except KNOWN as exc:
         raise told_as(exc) from exc

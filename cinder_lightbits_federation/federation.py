@@ -35,6 +35,8 @@ from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.finder import check_volume
 from cinder_lightbits_federation.finder import Finder
 from cinder_lightbits_federation.finder import Found
+from cinder_lightbits_federation.golden import Golden
+from cinder_lightbits_federation.goldenrules import Image
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation.manage import Manage
@@ -45,6 +47,7 @@ from cinder_lightbits_federation.placer import Placer
 from cinder_lightbits_federation.refs import Created
 from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.refs import SnapshotRef
+from cinder_lightbits_federation.refs import Source
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.remover import remove_volume
@@ -62,14 +65,6 @@ from cinder_lightbits_federation.views import ClusterView
 from cinder_lightbits_federation.views import Use
 
 LOG = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Source:
-    """What a new volume starts from: a snapshot on some cluster."""
-
-    cluster_uuid: str
-    snapshot: model.Snapshot
 
 
 class Federation:
@@ -91,6 +86,8 @@ class Federation:
                              self.owner)
         self.reverter = Reverter(self.finder, self._editor, self.owner)
         self.snapshots = Snapshots(self.finder, self.owner, get_lock)
+        self.golden = Golden(self.registry, self.placer, self.finder,
+                             self.snapshots, self.owner, get_lock)
 
     @property
     def settings(self) -> FederationSettings:
@@ -107,6 +104,7 @@ class Federation:
 
     def stop(self) -> None:
         """End all threads and connections. Idempotent."""
+        self.golden.stop()
         self.registry.stop()
 
     def deadline(self) -> Deadline:
@@ -121,7 +119,27 @@ class Federation:
         :raises NoClusterFits: no cluster took it; nothing is left.
         :raises OutcomeUnknown: it may exist where it is recorded.
         """
-        return self._create(request, None, self.deadline())
+        with self.golden.making(request.ref):
+            return self._create(request, None, self.deadline())
+
+    def create_from_image(self, request: CreateRequest, image: Image
+                          ) -> Created | None:
+        """Make a thin clone of an image's master, on the best cluster.
+
+        :returns: None when it has to be made and filled in the ordinary way;
+            `golden.filling` is then to be around the filling.
+        :raises FederationError: as `create_volume`; the ordinary way may
+            still be tried.
+        """
+        attempt = ownership.new_attempt()
+
+        def make(decision: Decision, held: Reservation, source: Source
+                 ) -> Created:
+            return self._make_on(decision, held, request, source, attempt,
+                                 self.deadline())
+
+        return self.golden.create(
+            request, self._placement_request(request, None), image, make)
 
     def create_from_snapshot(self, request: CreateRequest,
                              snapshot: SnapshotRef) -> Created:
@@ -150,6 +168,7 @@ class Federation:
         :raises ClusterUnavailable: a cluster that may have it is silent.
         :raises IdentityMismatch: what is there is not the recorded one.
         """
+        self.golden.forget(ref.name_id)
         deadline = self.deadline()
         for found in self._to_delete(ref, deadline):
             if attempt is not None and ownership.attempt_of(
@@ -246,8 +265,10 @@ class Federation:
         if earlier is not None:
             return earlier
         wanted = self._placement_request(request, source)
+        placed = self.golden.placed(request.ref, source)
         while True:
-            decision, held = self.placer.place(wanted, deadline)
+            decision, held = placed or self.placer.place(wanted, deadline)
+            placed = None
             LOG.info('placement volume=%s size=%d replicas=%d %s',
                      request.ref.name_id, request.size, wanted.replicas,
                      decision.explain())

@@ -28,6 +28,8 @@ import uuid as uuidlib
 from oslo_config import cfg
 
 from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.goldenrules import DAY
+from cinder_lightbits_federation.goldenrules import GoldenPolicy
 from cinder_lightbits_federation.lightbits import config as lb_config
 from cinder_lightbits_federation.lightbits import endpoints as lb_endpoints
 from cinder_lightbits_federation.lightbits import errors as lb_errors
@@ -106,7 +108,8 @@ def load(backend: Backend, section: str, host: str, clustered: bool,
         poll_interval=_get(backend, section, 'lightbits_poll_interval'),
         pools=PoolMode(_get(backend, section, 'lightbits_pools')),
         policy=_policy(backend, section),
-        copies=_copies(backend, section))
+        copies=_copies(backend, section),
+        golden=_golden(backend, section))
 
 
 class ClusterSections:
@@ -390,3 +393,11 @@ def _policy(backend: Backend, section: str) -> PlacementPolicy:
         raise errors.InvalidSetting(
             section, 'max_over_subscription_ratio or reserved_percentage',
             str(exc)) from exc
+
+
+def _golden(backend: Backend, section: str) -> GoldenPolicy:
+    def option(name: str) -> Any:
+        return _get(backend, section, f'lightbits_golden_image{name}')
+
+    return GoldenPolicy(option('s'), option('_limit'),
+                        option('_max_idle') * DAY, option('_patience'))

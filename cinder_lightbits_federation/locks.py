@@ -55,6 +55,14 @@ def snapshots_of(name_id: str) -> str:
     return f'lightbits-snapshots-{name_id}'
 
 
+def filling_of(master: str, cluster_uuid: str) -> str:
+    """Name of the lock of whoever gets a golden image onto a cluster.
+
+    :param master: name of the master that is to come of it.
+    """
+    return f'lightbits-{master}-{cluster_uuid}'
+
+
 @contextlib.contextmanager
 def hold(get_lock: GetLock, name: str, deadline: Deadline) -> Iterator[None]:
     """Hold a lock, waiting for it until the deadline.
@@ -66,11 +74,27 @@ def hold(get_lock: GetLock, name: str, deadline: Deadline) -> Iterator[None]:
 
     :raises DeadlineExceeded: it could not be had.
     """
+    lock = acquire(get_lock, name, deadline)
+    try:
+        yield
+    finally:
+        release(lock, name)
+
+
+def acquire(get_lock: GetLock, name: str, deadline: Deadline,
+            meanwhile: Callable[[], None] = lambda: None) -> Lock:
+    """Have a lock for longer than one operation; see `hold`.
+
+    :param meanwhile: called before every try.
+    :returns: the lock, to be given to `release`.
+    :raises DeadlineExceeded: it could not be had.
+    """
     lock = get_lock(name)
     trouble: tooz.ToozError | None = None
 
     def take() -> bool | None:
         nonlocal trouble
+        meanwhile()
         try:
             return lock.acquire(blocking=False) or None
         except tooz.ToozError as exc:
@@ -79,13 +103,10 @@ def hold(get_lock: GetLock, name: str, deadline: Deadline) -> Iterator[None]:
 
     wait_until(take, deadline, f'waiting for lock {name}',
                lambda: trouble or 'held by somebody else')
-    try:
-        yield
-    finally:
-        _release(lock, name)
+    return lock
 
 
-def _release(lock: Lock, name: str) -> None:
+def release(lock: Lock, name: str) -> None:
     """Give a lock back; that it was lost meanwhile is told, not raised."""
     try:
         kept = lock.release()

@@ -104,6 +104,24 @@ backend_opts = [
              'asks for another cluster than that of its source. When off, '
              'such a clone is refused.'),
     cfg.BoolOpt(
+        'lightbits_golden_images', default=False,
+        help='Keep a hidden master of each image on each cluster that '
+             'volumes of it are placed on, and clone further volumes from '
+             "it. Replaces Cinder's image-volume cache, which is to be off: "
+             'image_volume_cache_enabled.'),
+    cfg.IntOpt(
+        'lightbits_golden_image_limit', default=20, min=1, max=1000,
+        help='Masters on one cluster. Beyond that, those that nobody has '
+             'used for longest are removed.'),
+    cfg.IntOpt(
+        'lightbits_golden_image_max_idle', default=30, min=1, max=3650,
+        help='Days after which a master that nobody uses is removed.'),
+    cfg.FloatOpt(
+        'lightbits_golden_image_patience', default=600, min=0, max=86400,
+        help='Seconds to wait while another volume of the same image is '
+             'filled on the same cluster, before the image is downloaded '
+             'once more.'),
+    cfg.BoolOpt(
         'lightbits_allow_file_locks', default=False,
         help='Let a clustered service start although [coordination] '
              'backend_url names locks that only this host sees, such as '

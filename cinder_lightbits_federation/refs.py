@@ -81,6 +81,14 @@ class CreateRequest:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """What a new volume starts from: a snapshot on some cluster."""
+
+    cluster_uuid: str
+    snapshot: model.Snapshot
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Created:
     """A finished create: where, what, and why there."""
 

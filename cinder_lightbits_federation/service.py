@@ -22,6 +22,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from cinder_lightbits_federation.audit.database import Database
+from cinder_lightbits_federation.audit.database import wanted_projects
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation import loader
@@ -30,6 +31,7 @@ from cinder_lightbits_federation.returning import audited
 from cinder_lightbits_federation.returning import held_back
 from cinder_lightbits_federation.returning import returning
 from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.sweeper import Sweeper
 from cinder_lightbits_federation.views import Use
 from cinder_lightbits_federation.watcher import Watcher
 
@@ -105,12 +107,14 @@ class Service:
             *self._files(),
             min(self.federation.settings.poll_interval, WATCH_INTERVAL),
             self._reload)
+        self._sweeper = Sweeper(self._sweep, self.federation.golden.grown)
 
     def start(self) -> None:
         """Connect to the clusters and watch the files."""
         self.federation.start()
         self._tell_lost()
         self._watcher.start()
+        self._sweeper.start()
         _STARTED.add(self)
         CONF.register_mutate_hook(_mutated)
 
@@ -118,7 +122,13 @@ class Service:
         """End all threads and connections. Idempotent."""
         _STARTED.discard(self)
         self._watcher.stop()
+        self._sweeper.stop()
         self.federation.stop()
+
+    def _sweep(self) -> None:
+        """Remove golden images that nobody needs, if there are to be any."""
+        if self.federation.settings.golden.enabled:
+            self.federation.golden.sweep(wanted_projects())
 
     def _check_times(self) -> None:
         """Attach and detach are calls that somebody waits for."""

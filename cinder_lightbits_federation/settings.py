@@ -20,6 +20,7 @@ import enum
 import ipaddress
 
 from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.goldenrules import GoldenPolicy
 from cinder_lightbits_federation.lightbits import config as lb_config
 from cinder_lightbits_federation.lightbits import tokens as lb_tokens
 from cinder_lightbits_federation.room import PlacementPolicy
@@ -100,6 +101,7 @@ class FederationSettings:
     :param operation_timeout: seconds for an operation with all its waiting.
     :param poll_interval: seconds between two looks at a cluster.
     :param policy: how to place.
+    :param golden: what to do about golden images.
     """
 
     section: str
@@ -117,3 +119,4 @@ class FederationSettings:
     pools: PoolMode
     policy: PlacementPolicy
     copies: CopySettings
+    golden: GoldenPolicy

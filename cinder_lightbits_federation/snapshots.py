@@ -123,7 +123,7 @@ class Snapshots:
             self._drop(source, taken, deadline)
 
     def take(self, source: Found[model.Volume], name: str, record: str,
-             attempt: str, retention: int, deadline: Deadline
+             attempt: str, retention: int | None, deadline: Deadline
              ) -> model.Snapshot:
         """Take a snapshot that no record of Cinder is about. Idempotent.
 
@@ -131,7 +131,8 @@ class Snapshots:
 
         :param record: whom it is for, by its description.
         :param attempt: what tells it from one that another took.
-        :param retention: seconds after which the cluster removes it.
+        :param retention: seconds after which the cluster removes it; None
+            for one that stays.
         """
         wanted = model.NewSnapshot(
             name=name, source_volume_uuid=source.thing.uuid,

@@ -33,6 +33,7 @@ from cinder_lightbits_federation.audit.books import VolumeRecord
 from cinder_lightbits_federation.audit.findings import Finding
 from cinder_lightbits_federation.audit.findings import Kind
 from cinder_lightbits_federation.audit.findings import Severity
+from cinder_lightbits_federation.audit import golden
 from cinder_lightbits_federation.audit import objects
 from cinder_lightbits_federation.audit.places import locate
 from cinder_lightbits_federation.audit.scene import Scene
@@ -145,6 +146,7 @@ def _strangers(books: Books, volumes: Shelf[model.Volume],
     yield from strangers.leftovers(snapshots, by_name_id, ours, scene)
     yield from strangers.foreign_snapshots(snapshots, books, ours,
                                            snapshot_places, scene)
+    yield from golden.masters(volumes, snapshots, scene)
 
 
 def _not_asked(books: Books, scene: Scene) -> Iterator[Finding]:

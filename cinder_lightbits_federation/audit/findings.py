@@ -57,6 +57,8 @@ class Kind(enum.Enum):
     ADDRESS_EXTRA = 'address-with-extra-access'
     LEFTOVER = 'leftover-intermediate-snapshot'
     FOREIGN_SNAPSHOT = 'foreign-snapshot'
+    GOLDEN = 'golden-image'
+    GOLDEN_REST = 'golden-image-unfinished'
     NOT_ASKED = 'cluster-not-asked'
 
 
@@ -106,6 +108,12 @@ ADVICE: dict[Kind, str] = {
     Kind.FOREIGN_SNAPSHOT:
         'If it is not wanted, delete it or change the snapshot schedule on '
         'the cluster; else manage it with Cinder.',
+    Kind.GOLDEN:
+        'Nothing has to be done. "lightbits-federation image delete" removes '
+        'it; no volume depends on it.',
+    Kind.GOLDEN_REST:
+        'The next volume of that image finishes it, or "lightbits-federation '
+        'image delete" removes it; no volume depends on it.',
     Kind.NOT_ASKED:
         'See to it that the cluster can be reached, and run the audit '
         'again: of what is there nothing could be said.',

@@ -28,6 +28,7 @@ from cinder_lightbits_federation.audit.books import VolumeRecord
 from cinder_lightbits_federation.audit.findings import Finding
 from cinder_lightbits_federation.audit.findings import Kind
 from cinder_lightbits_federation.audit.findings import Severity
+from cinder_lightbits_federation import goldenrules
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation import ownership
@@ -84,6 +85,12 @@ class Sighting(Generic[T]):
         return (isinstance(self.thing, model.Snapshot)
                 and self.thing.name.startswith(INTERMEDIATE))
 
+    @property
+    def golden(self) -> bool:
+        """Whether it is, or belongs to, the master of a golden image."""
+        return (self.claim is Claim.OURS
+                and goldenrules.is_golden(self.marked_id))
+
     def __str__(self) -> str:
         return f'{self.thing.uuid} on cluster {self.holdings.cluster}'
 
@@ -92,7 +99,8 @@ class Shelf(Generic[T]):
     """All volumes, or all snapshots, of all clusters that answered.
 
     :ivar placed: by their place.
-    :ivar claimed: ours, by the record they are marked with.
+    :ivar claimed: ours, by the record they are marked with; golden images
+        are of none.
     :ivar unmarked: those that do not say whose they are, by name.
     """
 
@@ -102,7 +110,7 @@ class Shelf(Generic[T]):
         self.unmarked: dict[str, list[Sighting[T]]] = {}
         for item in sightings:
             self.placed[item.place] = item
-            if item.thing.state.going or item.intermediate:
+            if item.thing.state.going or item.intermediate or item.golden:
                 continue
             if item.claim is Claim.OURS:
                 self.claimed.setdefault(item.marked_id, []).append(item)

@@ -395,8 +395,9 @@ class NewVolume:
 class VolumeChange:
     """What an update changes; None leaves a field as it is.
 
-    :param size: bytes; only growing is ever asked for.
+    :param size: bytes.
     :param labels: the whole new set.
+    :param shrink: the size may be smaller than it is; what is beyond is lost.
     """
 
     acl: frozenset[str] | None = None
@@ -407,6 +408,7 @@ class VolumeChange:
     qos_policy_name: str | None = None
     labels: Mapping[str, str] | None = None
     new_name: str | None = None
+    shrink: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

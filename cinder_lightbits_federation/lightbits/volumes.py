@@ -69,6 +69,8 @@ def change_body(change: model.VolumeChange) -> dict[str, Any]:
         body['IPAcl'] = fields.acl_body(change.ip_acl)
     if change.size is not None:
         body['size'] = str(change.size)
+        if change.shrink:
+            body['Force'] = True
     if change.compression is not None:
         body['compression'] = _flag(change.compression)
     if change.labels is not None:

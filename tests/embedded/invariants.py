@@ -66,7 +66,7 @@ class Kind(enum.Enum):
 
 
 # What the audit finds, as an invariant that is violated. Others may take
-# snapshots of our volumes, so that is none.
+# snapshots of our volumes, and golden images have no record: that is none.
 VIOLATED: Mapping[audit.Kind, Kind | None] = {
     audit.Kind.ORPHAN: Kind.UNKNOWN,
     audit.Kind.MISSING: Kind.MISSING,
@@ -82,6 +82,8 @@ VIOLATED: Mapping[audit.Kind, Kind | None] = {
     audit.Kind.ADDRESS_EXTRA: Kind.WRONG_ADDRESSES,
     audit.Kind.LEFTOVER: Kind.UNKNOWN,
     audit.Kind.FOREIGN_SNAPSHOT: None,
+    audit.Kind.GOLDEN: None,
+    audit.Kind.GOLDEN_REST: Kind.UNKNOWN,
     audit.Kind.NOT_ASKED: Kind.MISSING,
 }
 

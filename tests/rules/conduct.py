@@ -29,6 +29,7 @@ THREAD_TOPS = frozenset({
     'cinder_lightbits_federation.jobs.runner:_look',
     'cinder_lightbits_federation.jobs.runner:_work',
     'cinder_lightbits_federation.keeper:_look',
+    'cinder_lightbits_federation.sweeper:_look',
     'cinder_lightbits_federation.watcher:_look',
 })
 

@@ -28,17 +28,18 @@ SHARED = frozenset({'files', 'timing'})
 ARRAY = frozenset({'lightbits'})
 PURE = frozenset({
     'access', 'adoption.plan', 'audit.books', 'audit.changes', 'audit.checker',
-    'audit.exports', 'audit.findings', 'audit.objects', 'audit.places',
+    'audit.exports', 'audit.findings', 'audit.golden', 'audit.objects',
+    'audit.places',
     'audit.proofs', 'audit.restoring', 'audit.scene', 'audit.strangers',
     'capacity', 'conformance', 'copy.errors', 'copy.extents', 'copy.ledger',
-    'errors',
+    'errors', 'goldenrules',
     'jobs.model',
     'location', 'ownership', 'placement', 'refs', 'reservations',
     'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
     'admission', 'adoption.planner', 'adoption.rows', 'audit.amend',
     'audit.clerk', 'audit.database', 'cli', 'driver', 'exception',
-    'manageable', 'records', 'returning', 'service'})
+    'images', 'manageable', 'records', 'returning', 'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

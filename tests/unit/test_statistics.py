@@ -20,6 +20,7 @@ from cinder.scheduler.evaluator import evaluator
 from oslotest import base
 
 from cinder_lightbits_federation import capacity
+from cinder_lightbits_federation.goldenrules import GoldenPolicy
 from cinder_lightbits_federation import placement
 from cinder_lightbits_federation.settings import CopySettings
 from cinder_lightbits_federation.settings import FederationSettings
@@ -38,7 +39,8 @@ def settings(pools: PoolMode = PoolMode.FEDERATION, replicas: int = 1,
         default_compression=False, use_ip_acl=True, data_networks=(),
         connect_timeout=1, operation_timeout=10, poll_interval=15,
         pools=pools, policy=placement.PlacementPolicy(**policy),
-        copies=CopySettings(rate=0, jobs=2, verify=False, clones=False))
+        copies=CopySettings(rate=0, jobs=2, verify=False, clones=False),
+        golden=GoldenPolicy())
 
 
 def pool(*views: placement.ClusterView, replicas: int = 1, **policy: Any
