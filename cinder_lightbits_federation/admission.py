@@ -15,12 +15,14 @@ Cinder records the host of an attachment after the driver has admitted it. A
 service that dies in between leaves an attachment that is only reserved, and
 Cinder deletes such a one without asking the driver: the host would keep its
 access for as long as the volume lives. The same goes for a request whose
-outcome is not known. So what Cinder would record is recorded first.
+outcome is not known. So what Cinder would record is recorded first. It is
+looked at once more when the host is admitted: an attachment can be deleted
+while it is being made, and then nobody would take the host's access away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import json
 import logging
@@ -29,6 +31,8 @@ from typing import Any
 from cinder.objects import fields
 
 from cinder_lightbits_federation.attachments import NOT_ADMITTED
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation import records
 
 LOG = logging.getLogger(__name__)
 
@@ -36,11 +40,14 @@ _STATUS = fields.VolumeAttachStatus
 
 
 @contextlib.contextmanager
-def recorded(attachments: Sequence[Any], connector: Mapping[str, Any]
-             ) -> Iterator[None]:
+def recorded(attachments: Sequence[Any], connector: Mapping[str, Any],
+             withdraw: Callable[[], object]) -> Iterator[None]:
     """Admit a host inside, with its attachment saying so already.
 
     :param attachments: of the volume, just read.
+    :param withdraw: takes the host's access away again.
+    :raises RecordLost: an attachment that this may be for was deleted
+        meanwhile. The host has no access then.
 
     Taken back when the body fails in a way that proves that the host was not
     admitted; else the attachment has to be deleted in the usual way, which
@@ -60,6 +67,23 @@ def recorded(attachments: Sequence[Any], connector: Mapping[str, Any]
         if attachment is not None:
             _take_back(attachment)
         raise
+    if _deleted(attachments, connector):
+        withdraw()
+        raise errors.RecordLost(
+            f'an attachment for host {connector.get("host")} was deleted '
+            f'while it was being made')
+
+
+def _deleted(before: Sequence[Any], connector: Mapping[str, Any]) -> bool:
+    """Whether one that was waiting is gone, and the host has no other."""
+    waiting = {item.id: item for item in before if not item.connector}
+    if not waiting:
+        return False
+    now = records.attachments_of(next(iter(waiting.values())).volume_id)
+    if any(item.connector and item.connector.get('nqn')
+           == connector.get('nqn') for item in now):
+        return False
+    return not waiting.keys() <= {item.id for item in now}
 
 
 def _meant(attachments: Sequence[Any], connector: Mapping[str, Any]

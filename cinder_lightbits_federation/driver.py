@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 import dataclasses
+import functools
 from typing import Any
 
 from cinder.common import constants
@@ -246,8 +247,10 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         with translated(volume.id):
             networks = self.federation.settings.data_networks
             host = records.host_of(connector, networks)
-            present = records.attachments_of(volume)
-            with admission.recorded(present, connector):
+            present = records.attachments_of(volume.id)
+            with admission.recorded(
+                    present, connector, functools.partial(
+                        self.terminate_connection, volume, connector)):
                 attachment = self.federation.attachments.attach(
                     self._ref(volume), host,
                     records.attached_hosts(present, networks),

@@ -160,13 +160,13 @@ def host_of(connector: Mapping[str, Any], networks: Sequence[Network]
                          str(connector.get('host') or ''))
 
 
-def attachments_of(volume: Any) -> list[Any]:
+def attachments_of(volume_id: str) -> list[Any]:
     """Read the attachments of a volume.
 
     From the database: the object at hand may be older.
     """
     return list(objects.VolumeAttachmentList.get_all_by_volume_id(
-        cinder_context.get_admin_context(), volume.id))
+        cinder_context.get_admin_context(), volume_id))
 
 
 def attached_hosts(attachments: Iterable[Any], networks: Sequence[Network]
@@ -186,7 +186,7 @@ def others(volume: Any, host: HostAccess, networks: Sequence[Network]
 
     :returns: whether this one has it twice, and the others.
     """
-    found = attached_hosts(attachments_of(volume), networks)
+    found = attached_hosts(attachments_of(volume.id), networks)
     rest = [item for item in found if item.nqn != host.nqn]
     return len(found) - len(rest) > 1, rest
 

@@ -18,6 +18,8 @@
 #   tools/bench.sh operations           costs beside Cinder's own driver
 #   tools/bench.sh clusters             many clusters, dead and slow ones
 #   tools/bench.sh blackhole            one cluster that swallows everything
+#   tools/bench.sh placement            three services fill eight clusters
+#   tools/bench.sh services             many creates beside Cinder's driver
 #   tools/bench.sh --quick ...          fewer cases and repetitions
 #   tools/bench.sh --json FILE ...      also write the figures to FILE
 

@@ -17,20 +17,30 @@ from __future__ import annotations
 from tests import patching; patching.prepare()  # noqa: E702
 
 import argparse  # noqa: E402
+from collections.abc import Callable, Mapping  # noqa: E402
 import json  # noqa: E402
 import sys  # noqa: E402
+from typing import Any  # noqa: E402
 
 from tests.bench import blackhole  # noqa: E402
 from tests.bench import calls  # noqa: E402
 from tests.bench import clusters  # noqa: E402
 from tests.bench import environment  # noqa: E402
 from tests.bench import operations  # noqa: E402
+from tests.bench import placement  # noqa: E402
 from tests.bench import report  # noqa: E402
+from tests.bench import services  # noqa: E402
 
-SECTIONS = {'calls': (calls.run, report.calls),
-            'operations': (operations.run, operations.show),
-            'clusters': (clusters.run, clusters.show),
-            'blackhole': (blackhole.run, report.blackhole)}
+Run = Callable[[environment.Environment, bool], dict[str, Any]]
+Show = Callable[[Mapping[str, Any]], str]
+
+SECTIONS: dict[str, tuple[Run, Show]] = {
+    'calls': (calls.run, report.calls),
+    'operations': (operations.run, operations.show),
+    'clusters': (clusters.run, clusters.show),
+    'blackhole': (blackhole.run, report.blackhole),
+    'placement': (placement.run, placement.show),
+    'services': (services.run, services.show)}
 
 
 def main() -> int:

@@ -41,6 +41,7 @@ class History:
         self._snapshots: set[str] = set()
         self._given_up: set[str] = set()
         self._wanted: dict[str, int] = {}
+        self._taken: set[str] = set()
 
     def count(self, act: str, outcome: str) -> None:
         """Note how a request ended."""
@@ -58,8 +59,13 @@ class History:
             self.lines.append(
                 f'{time.strftime("%H:%M:%S", time.gmtime())} {line}')
 
+    def take(self, snapshot_id: str) -> None:
+        """A user has taken a snapshot; Cinder takes some for itself."""
+        with self._lock:
+            self._taken.add(snapshot_id)
+
     def give_up(self, object_id: str) -> None:
-        """A user asks for an object to be deleted, and it may go."""
+        """A user asks for an object to go: it may, and shall."""
         with self._lock:
             self._given_up.add(object_id)
 
@@ -81,6 +87,12 @@ class History:
             return dict(self._wanted)
 
     @property
+    def given_up(self) -> frozenset[str]:
+        """Ids of what users want gone."""
+        with self._lock:
+            return frozenset(self._given_up)
+
+    @property
     def relied_on(self) -> frozenset[str]:
         """Ids of volumes that were usable and nobody wants gone."""
         with self._lock:
@@ -93,7 +105,8 @@ class History:
                 if volume.status in _GOOD:
                     self._seen[volume.id] = volume.size_gib
             self._snapshots |= {item.id for item in books.snapshots
-                                if item.status == 'available'}
+                                if item.status == 'available'
+                                and item.id in self._taken}
 
     def losses(self, books: records.CinderRecords) -> Iterator[str]:
         """Compare what users rely on with the database at the end."""

@@ -118,7 +118,7 @@ def _settle(lab: bed.Bed, past: history.History
     operator = operators.Operator(lab.stack)
     trouble = []
     try:
-        operator.clean_up(past.wanted, past.relied_on)
+        operator.clean_up(past.wanted, past.relied_on, past.given_up)
     except operators.StillBroken as exc:
         trouble = [f'does not come to rest: {exc}']
     lab.let_time_pass()

@@ -144,8 +144,8 @@ class Users:
 
     def _snapshot(self, step: plan.Step, books: records.CinderRecords
                   ) -> None:
-        self._sdk.create_snapshot(
-            volume_id=_pick(step, _usable(books)).id)
+        self._past.take(self._sdk.create_snapshot(
+            volume_id=_pick(step, _usable(books)).id).id)
 
     def _attach(self, step: plan.Step, books: records.CinderRecords) -> None:
         volume = _pick(step, _usable(books))
@@ -154,7 +154,8 @@ class Users:
         self._sdk.complete_attachment(made)
 
     def _detach(self, step: plan.Step, books: records.CinderRecords) -> None:
-        self._sdk.delete_attachment(_pick(step, books.attachments).id)
+        self._give_up(_pick(step, books.attachments).id,
+                      self._sdk.delete_attachment)
 
     def _extend(self, step: plan.Step, books: records.CinderRecords) -> None:
         volume = _pick(step, [item for item in _usable(books)

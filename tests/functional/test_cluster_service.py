@@ -224,6 +224,49 @@ class ClustersApiTest(case.StackTest):
             reply = self.sdk.put(path, json=body, microversion='3.70')
             self.assertEqual(wanted, reply.status_code, path + reply.text)
 
+    def test_answers(self) -> None:
+        """Every answer has all that the API reference says it has."""
+        brief = {'name', 'binary', 'state', 'status', 'replication_status'}
+        full = brief | {
+            'num_hosts', 'num_down_hosts', 'last_heartbeat', 'created_at',
+            'updated_at', 'disabled_reason', 'frozen', 'active_backend_id'}
+        for path, wanted in (('/clusters', brief),
+                             ('/clusters/detail', full)):
+            found, = self.answer('get', path)['clusters']
+            self.assertEqual(set(), wanted - found.keys(), path)
+        shown = self.answer('get', f'/clusters/{CLUSTER}')['cluster']
+        self.assertEqual(set(), full - shown.keys())
+        named = {'name': CLUSTER, 'binary': 'cinder-volume'}
+        self.addCleanup(self.set_cluster, '--enable')
+        off = self.answer('put', '/clusters/disable', json={
+            **named, 'disabled_reason': 'new cables'})['cluster']
+        self.assertEqual(('disabled', 'new cables'),
+                         (off['status'], off['disabled_reason']))
+        on = self.answer('put', '/clusters/enable', json=named)['cluster']
+        self.assertEqual(('enabled', None),
+                         (on['status'], on['disabled_reason']))
+        self.assertEqual(set(), (brief | {'disabled_reason'}) - off.keys())
+
+    def test_other_binaries(self) -> None:
+        """A cluster of another binary is another cluster."""
+        reply = self.sdk.put('/clusters/disable', json={
+            'name': CLUSTER, 'binary': 'cinder-backup'}, microversion='3.70')
+        self.assertEqual(404, reply.status_code, reply.text)
+        self.assertEqual('enabled', self.shown()['Status'])
+
+    def test_microversion(self) -> None:
+        """Clusters came with 3.7."""
+        for version, wanted in (('3.6', 404), ('3.7', 200)):
+            reply = self.sdk.get('/clusters', microversion=version)
+            self.assertEqual(wanted, reply.status_code, reply.text)
+
+    def answer(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        """Ask the API, which agrees."""
+        reply = getattr(self.sdk, method)(path, microversion='3.70', **body)
+        self.assertEqual(200, reply.status_code, reply.text)
+        found: dict[str, Any] = reply.json()
+        return found
+
     def test_disabled(self) -> None:
         """It takes nothing new and serves what it has.
 

@@ -93,7 +93,7 @@ class MariaDb:
                 f'--tmpdir={self._scratch}',
                 f'--pid-file={self._folder / "pid"}',
                 f'--init-file={self._folder / "init.sql"}',
-                '--max-connections=500', '--skip-name-resolve',
+                '--max-connections=2000', '--skip-name-resolve',
                 # A crash of the process loses nothing, one of the machine
                 # may: it is the process that tests kill.
                 '--innodb-flush-log-at-trx-commit=2',

@@ -58,12 +58,15 @@ class Operator:
         self.done: list[str] = []
 
     def clean_up(self, sizes: Mapping[str, int] | None = None,
-                 kept: Collection[str] = ()) -> list[str]:
+                 kept: Collection[str] = (),
+                 released: Collection[str] = ()) -> list[str]:
         """Bring everything to rest.
 
         :param sizes: GiB that volumes were asked to grow to, by id.
         :param kept: ids of volumes that hold data: one in error is put
             back into use, where any other is deleted.
+        :param released: ids of attachments that were to go; a delete that
+            has failed is repeated.
         :returns: what was done, one line each.
         :raises StillBroken: something will not come to rest.
         """
@@ -71,7 +74,7 @@ class Operator:
         self._clean_workers(sdk)
         self._let_end()
         for _round in range(_ROUNDS):
-            if not self._repair(sdk, sizes or {}, kept):
+            if not self._repair(sdk, sizes or {}, kept, released):
                 return self.done
             self._let_end()
         raise StillBroken('; '.join(self._unsettled(sdk)))
@@ -107,11 +110,12 @@ class Operator:
                     yield f'{kind} {item.id} {item.status}'
 
     def _repair(self, sdk: Any, sizes: Mapping[str, int],
-                kept: Collection[str]) -> int:
+                kept: Collection[str], released: Collection[str]) -> int:
         """Do one thing about each broken object; return how many."""
         before = len(self.done)
         for attachment in list(sdk.attachments()):
-            if attachment.status != 'attached':
+            if (attachment.status != 'attached'
+                    or attachment.id in released):
                 self._try(f'detach {attachment.id} ({attachment.status})',
                           sdk.delete_attachment, attachment.id)
         for snapshot in list(sdk.snapshots()):

@@ -78,6 +78,7 @@ class HistoryTest(base.BaseTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.past = history.History()
+        self.past.take('s1')
         self.past.observe(books(volume(1, size=2), volume(2, 'creating'),
                                 snapshots=(snapshot(1),)))
 
@@ -105,6 +106,11 @@ class HistoryTest(base.BaseTestCase):
     def test_snapshot(self) -> None:
         found, = self.losses(volume(1, size=2), snapshots=())
         self.assertIn('snapshot s1', found)
+
+    def test_snapshots_of_others(self) -> None:
+        """Cinder takes some itself and removes them."""
+        self.past.observe(books(snapshots=(snapshot(1), snapshot(2))))
+        self.assertEqual([], self.losses(volume(1, size=2)))
 
     def test_deleted(self) -> None:
         """What a user gives up may go, unless the delete is refused."""

@@ -102,6 +102,45 @@ class AdmissionTestCase(base.FederationTestCase):
 
         self.assertEqual(('reserved', None), self.state(attachment))
 
+    def test_an_attachment_deleted_meanwhile(self) -> None:
+        """Cinder deletes a reserved one without asking the driver."""
+        for before in (True, False):
+            with self.subTest(before=before):
+                attachment = self.reserve()
+                attach = self.drv.federation.attachments.attach
+
+                def slow(*arguments: Any, attachment: Any = attachment,
+                         before: bool = before, attach: Any = attach) -> Any:
+                    if before:
+                        attachment.destroy()
+                    done = attach(*arguments)
+                    if not before:
+                        attachment.destroy()
+                    return done
+
+                self.drv.federation.attachments.attach = slow  # type: ignore[method-assign]
+                failure = self.assertRaises(exception.CinderException,
+                                            self.attach_host)
+                self.drv.federation.attachments.attach = attach  # type: ignore[method-assign]
+
+                self.assertIn('was deleted while', str(failure))
+                self.assertEqual([], self.admitted())
+
+    def test_one_of_several_deleted_meanwhile(self) -> None:
+        """It may have been the one that is meant."""
+        other, mine = self.reserve(), self.reserve()
+        attach = self.drv.federation.attachments.attach
+
+        def slow(*arguments: Any) -> Any:
+            mine.destroy()
+            return attach(*arguments)
+
+        self.drv.federation.attachments.attach = slow  # type: ignore[method-assign]
+        self.assertRaises(exception.CinderException, self.attach_host)
+
+        self.assertEqual([], self.admitted())
+        self.assertEqual(('reserved', None), self.state(other))
+
     def test_what_somebody_else_has_changed_is_left(self) -> None:
         """Cinder itself may have got further in the meantime."""
         attachment = self.reserve()
