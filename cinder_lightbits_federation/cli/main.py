@@ -32,6 +32,7 @@ from cinder_lightbits_federation.cli import capacity
 from cinder_lightbits_federation.cli import clusters
 from cinder_lightbits_federation.cli import credentials
 from cinder_lightbits_federation.cli import detach
+from cinder_lightbits_federation.cli import exporter
 from cinder_lightbits_federation.cli import listing
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
@@ -65,6 +66,7 @@ COMMANDS: dict[str, type[command.Command]] = {
     'credential create': credentials.CredentialCreate,
     'credential rotate': credentials.CredentialRotate,
     'credential show': credentials.CredentialShow,
+    'exporter': exporter.Exporter,
     'placement explain': placement.PlacementExplain,
     'pools check-switch': pools.PoolsCheckSwitch,
     'snapshot list': listing.SnapshotList,

@@ -98,6 +98,7 @@ NEEDS: Mapping[str, Needs] = {
     'credential show': Needs(
         Role.VIEWER, files='reads configuration and key',
         database='read (projects of volume types)'),
+    'exporter': Needs(Role.VIEWER, database='read', better=_HEALTH),
     'placement explain': Needs(Role.VIEWER, database='read',
                                better=_HEALTH),
     'pools check-switch': Needs(Role.VIEWER, database='read; --yes writes'),

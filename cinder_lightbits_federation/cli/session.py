@@ -187,6 +187,19 @@ class Session:
              if cluster.allows(Use.ASK)], 0.0, self.deadline())
         return self.registry
 
+    def reload(self) -> None:
+        """Read the sections of the clusters again and apply the changes.
+
+        :raises UsageError: an option is wrong; all stays as it was.
+        """
+        before = self.__dict__.pop('settings', None)
+        try:
+            settings = self.settings
+        except UsageError:
+            self.__dict__['settings'] = before
+            raise
+        self.registry.apply(settings)
+
     def deadline(self) -> Deadline:
         """:returns: until when one answer is waited for."""
         return Deadline.after(self._arguments.timeout)

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from cinder_lightbits_federation.lightbits import admin
 from cinder_lightbits_federation.lightbits import config as client_config
 from cinder_lightbits_federation.lightbits import endpoints
+from cinder_lightbits_federation.lightbits import meter
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.lightbits import snapshots
 from cinder_lightbits_federation.lightbits import tokens
@@ -49,6 +50,11 @@ class LightbitsClient(volumes.VolumeCalls, snapshots.SnapshotCalls,
         None before that answer.
         """
         return self._transport.uuid
+
+    @property
+    def meter(self) -> meter.Meter:
+        """Counts the requests of this client."""
+        return self._transport.meter
 
     def endpoints(self) -> tuple[endpoints.EndpointStatus, ...]:
         """:returns: what is known of every API endpoint."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 import logging
+import time
 from typing import Any, Protocol
 
 from cinder_lightbits_federation.lightbits import config as client_config
@@ -24,6 +25,7 @@ from cinder_lightbits_federation.lightbits import errors
 from cinder_lightbits_federation.lightbits import exchange
 from cinder_lightbits_federation.lightbits import failover
 from cinder_lightbits_federation.lightbits import identity
+from cinder_lightbits_federation.lightbits import meter
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.lightbits import pools
 from cinder_lightbits_federation.lightbits import tokens
@@ -64,6 +66,7 @@ class HttpsTransport:
         self._selector = endpoints.EndpointSelector(
             config.seeds, config.endpoint_networks)
         self._pools = pools.Pools(config, self._identity, self._welcome)
+        self.meter = meter.Meter()
 
     @property
     def uuid(self) -> str | None:
@@ -97,11 +100,16 @@ class HttpsTransport:
         operation = failover.Operation(self._config, self._selector,
                                        self._pools, self._tokens, call,
                                        limit)
+        outcome = meter.OK
+        began = time.monotonic()
         try:
             return operation.run()
         except errors.LightbitsError as error:
+            outcome = type(error).__name__
             error.located(self._config.name, call.operation)
             raise
+        finally:
+            self.meter.count(outcome, time.monotonic() - began)
 
 
 def parsed(addresses: Iterable[str]) -> Iterator[endpoints.Endpoint]:

@@ -26,6 +26,7 @@ WAITER = 'cinder_lightbits_federation.timing'
 # Functions that run at the top of a thread of ours, as "module:function":
 # there, and only there, anything may be caught, since nobody is above.
 THREAD_TOPS = frozenset({
+    'cinder_lightbits_federation.exporter.rounds:_run',
     'cinder_lightbits_federation.jobs.runner:_look',
     'cinder_lightbits_federation.jobs.runner:_work',
     'cinder_lightbits_federation.keeper:_look',
