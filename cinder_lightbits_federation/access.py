@@ -300,6 +300,32 @@ def conform(volume: model.Volume, hosts: Sequence[HostAccess],
     return _change(volume, acl, ip_acl)
 
 
+def readdress(volume: model.Volume, host: HostAccess, old: frozenset[str],
+              others: Sequence[HostAccess], use_ip_acl: bool
+              ) -> model.VolumeChange | None:
+    """Give a host that has access its new addresses, and take the old.
+
+    :param host: with its new addresses.
+    :param old: addresses that it had; those that it or another attached host
+        has stay. Empty to take none away.
+    :param others: the other attached hosts.
+    :returns: the edit, None when all is as wanted: also where the host has
+        no access, or addresses do not matter.
+    :raises NoUsableAddress: the host has no address for the IP ACL.
+    :raises AddressLimitExceeded: the addresses of all do not fit.
+    """
+    if (not use_ip_acl or model.ALLOW_ANY in volume.ip_acl
+            or host.nqn not in volume.acl):
+        return None
+    if not host.addresses:
+        raise NoUsableAddress(host)
+    gone = old - host.owned - _union(one.owned for one in others)
+    ip_acl = (volume.ip_acl - gone) | frozenset(host.addresses)
+    if ip_acl != volume.ip_acl and len(ip_acl) > model.MAX_IP_ACL:
+        raise AddressLimitExceeded(host, len(ip_acl))
+    return _change(volume, volume.acl, ip_acl)
+
+
 def _union(parts: Iterable[Iterable[str]]) -> frozenset[str]:
     return frozenset(item for part in parts for item in part)
 

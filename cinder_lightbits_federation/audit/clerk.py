@@ -57,16 +57,16 @@ class Clerk:
         volumes = self._rows(exports.VOLUMES, volume.id, sa.and_(
             mine, volume.deleted.is_(False)))
         volume_ids = [row['id'] for row in volumes]
-        snapshots = self._of(exports.SNAPSHOTS, 'volume_id', volume_ids)
+        snapshots = self.of(exports.SNAPSHOTS, 'volume_id', volume_ids)
         snapshot_ids = [row['id'] for row in snapshots]
         found = {exports.VOLUMES: volumes, exports.SNAPSHOTS: snapshots,
-                 exports.ATTACHMENTS: self._of(
+                 exports.ATTACHMENTS: self.of(
                      exports.ATTACHMENTS, 'volume_id', volume_ids)}
         for kinds, ids in ((exports.OF_VOLUMES, volume_ids),
                            (exports.OF_SNAPSHOTS, snapshot_ids)):
             for table, column in kinds.items():
                 found.setdefault(table, []).extend(
-                    self._of(table, column, ids))
+                    self.of(table, column, ids))
         return found
 
     def fate(self, table: str, row_id: str) -> bool | None:
@@ -79,7 +79,7 @@ class Clerk:
 
     def row(self, table: str, row_id: str) -> Row | None:
         """:returns: a row that is not deleted, None if there is none."""
-        found = self._of(table, 'id', [row_id])
+        found = self.of(table, 'id', [row_id])
         return found[0] if found else None
 
     def insert(self, rows: Mapping[str, Sequence[Row]]) -> None:
@@ -122,8 +122,8 @@ class Clerk:
             db_api.volume_detached(cinder_context.get_admin_context(),
                                    volume_id, attachment_id)
 
-    def _of(self, table: str, column: str, ids: Sequence[str]
-            ) -> list[Row]:
+    def of(self, table: str, column: str, ids: Sequence[str]) -> list[Row]:
+        """:returns: the rows with one of some values in a column."""
         known = _table(table)
         found: list[Row] = []
         for chunk in database.chunks(ids):

@@ -33,6 +33,7 @@ from cinder_lightbits_federation.cli import clusters
 from cinder_lightbits_federation.cli import credentials
 from cinder_lightbits_federation.cli import detach
 from cinder_lightbits_federation.cli import exporter
+from cinder_lightbits_federation.cli import hosts
 from cinder_lightbits_federation.cli import listing
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
@@ -67,6 +68,7 @@ COMMANDS: dict[str, type[command.Command]] = {
     'credential rotate': credentials.CredentialRotate,
     'credential show': credentials.CredentialShow,
     'exporter': exporter.Exporter,
+    'host acl refresh': hosts.HostAclRefresh,
     'placement explain': placement.PlacementExplain,
     'pools check-switch': pools.PoolsCheckSwitch,
     'snapshot list': listing.SnapshotList,

@@ -99,6 +99,9 @@ NEEDS: Mapping[str, Needs] = {
         Role.VIEWER, files='reads configuration and key',
         database='read (projects of volume types)'),
     'exporter': Needs(Role.VIEWER, database='read', better=_HEALTH),
+    'host acl refresh': Needs(
+        Role.ADMIN, files='reads the configuration; writes the backup',
+        database='read; written to unless --dry-run'),
     'placement explain': Needs(Role.VIEWER, database='read',
                                better=_HEALTH),
     'pools check-switch': Needs(Role.VIEWER, database='read; --yes writes'),

@@ -302,3 +302,23 @@ class ConformTest(base.BaseTestCase):
         many = host('m', *(f'192.0.2.{number}' for number in range(10, 30)))
         self.assertRaises(access.AddressLimitExceeded, access.conform,
                           volume(), [many], [], True)
+
+
+class ReaddressTest(base.BaseTestCase):
+
+    def test_old_addresses_that_others_have_stay(self):
+        before = volume(B, C)
+        moved = dataclasses.replace(B, addresses=('192.0.2.50',))
+        after = applied(before, access.readdress(before, moved, B.owned, [C],
+                                                 True))
+        self.assertEqual({'192.0.2.50', *C.owned}, after.ip_acl)
+        self.assertEqual(before.acl, after.acl)
+        self.assertIsNone(access.readdress(after, moved, B.owned, [C], True))
+
+    def test_nothing_to_do(self):
+        for before, use in ((volume(A), True), (volume(B, ip_acl=ANY), True),
+                            (volume(B), False)):
+            self.assertIsNone(access.readdress(before, B, NOBODY, [], use))
+        self.assertRaises(access.NoUsableAddress, access.readdress,
+                          volume(B), dataclasses.replace(B, addresses=()),
+                          NOBODY, [], True)
