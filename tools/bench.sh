@@ -17,6 +17,7 @@
 #   tools/bench.sh calls                REST calls and TLS handshakes
 #   tools/bench.sh operations           costs beside Cinder's own driver
 #   tools/bench.sh clusters             many clusters, dead and slow ones
+#   tools/bench.sh scale                100 clusters, 100,000 volumes
 #   tools/bench.sh blackhole            one cluster that swallows everything
 #   tools/bench.sh placement            three services fill eight clusters
 #   tools/bench.sh services             many creates beside Cinder's driver

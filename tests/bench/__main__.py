@@ -29,6 +29,7 @@ from tests.bench import environment  # noqa: E402
 from tests.bench import operations  # noqa: E402
 from tests.bench import placement  # noqa: E402
 from tests.bench import report  # noqa: E402
+from tests.bench import scale  # noqa: E402
 from tests.bench import services  # noqa: E402
 
 Run = Callable[[environment.Environment, bool], dict[str, Any]]
@@ -38,6 +39,7 @@ SECTIONS: dict[str, tuple[Run, Show]] = {
     'calls': (calls.run, report.calls),
     'operations': (operations.run, operations.show),
     'clusters': (clusters.run, clusters.show),
+    'scale': (scale.run, scale.show),
     'blackhole': (blackhole.run, report.blackhole),
     'placement': (placement.run, placement.show),
     'services': (services.run, services.show)}
