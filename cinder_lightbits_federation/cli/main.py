@@ -34,6 +34,7 @@ from cinder_lightbits_federation.cli import credentials
 from cinder_lightbits_federation.cli import detach
 from cinder_lightbits_federation.cli import exporter
 from cinder_lightbits_federation.cli import hosts
+from cinder_lightbits_federation.cli import images
 from cinder_lightbits_federation.cli import listing
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
@@ -69,6 +70,9 @@ COMMANDS: dict[str, type[command.Command]] = {
     'credential show': credentials.CredentialShow,
     'exporter': exporter.Exporter,
     'host acl refresh': hosts.HostAclRefresh,
+    'image delete': images.ImageDelete,
+    'image list': images.ImageList,
+    'image show': images.ImageShow,
     'placement explain': placement.PlacementExplain,
     'pools check-switch': pools.PoolsCheckSwitch,
     'snapshot list': listing.SnapshotList,

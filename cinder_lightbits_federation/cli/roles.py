@@ -102,6 +102,12 @@ NEEDS: Mapping[str, Needs] = {
     'host acl refresh': Needs(
         Role.ADMIN, files='reads the configuration; writes the backup',
         database='read; written to unless --dry-run'),
+    'image delete': Needs(Role.ADMIN, database='read (projects of volume '
+                          'types)', better=_PROJECTS),
+    'image list': Needs(Role.VIEWER, database='read (projects of volume '
+                        'types)', better=_PROJECTS),
+    'image show': Needs(Role.VIEWER, database='read (projects of volume '
+                        'types)', better=_PROJECTS),
     'placement explain': Needs(Role.VIEWER, database='read',
                                better=_HEALTH),
     'pools check-switch': Needs(Role.VIEWER, database='read; --yes writes'),
