@@ -213,9 +213,21 @@ class Native:
                 return
             with ways.failing_as(errors.NotDeparted, 'the connections to '
                                  f'{nqn} could not be ended'):
-                _each(lambda controller: self._end(controller.name, nqn),
-                      self._kernel.controllers(nqn))
+                for names in self._parted(key):
+                    _each(lambda name: self._end(name, nqn), names)
             self._await_departure(key, deadline)
+
+    def _parted(self, key: conn_props.VolumeKey) -> tuple[set[str], set[str]]:
+        """:returns: the controllers to end first, and those after them.
+
+        The last are those that serve the volume. So whoever goes on after
+        a process that died here can still write the volume's buffers.
+        """
+        found = self._kernel.find(key)
+        serving = set(found.servers) if found else set()
+        everything = {controller.name for controller
+                      in self._kernel.controllers(key.subsystem_nqn)}
+        return everything - serving, everything & serving
 
     def _end(self, name: str, subsystem_nqn: str) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -81,7 +81,7 @@ class Namespace:
     :param node: path of the device node.
     :param size: bytes, as the block layer sees them.
     :param wwid: the kernel's name for the volume, ``uuid.<UUID>``.
-    :param paths: how many controllers can serve it now.
+    :param servers: names of the controllers that can serve it now.
     """
 
     name: str
@@ -90,7 +90,12 @@ class Namespace:
     wwid: str
     subsystem_nqn: str
     size: int
-    paths: int
+    servers: tuple[str, ...]
+
+    @property
+    def paths(self) -> int:
+        """How many controllers can serve it now."""
+        return len(self.servers)
 
     @property
     def usable(self) -> bool:
@@ -176,20 +181,21 @@ class Sysfs:
                 yield Namespace(
                     name, str(node), node.exists(), here, subsystem_nqn,
                     _number(_read(folder / 'size')) * SECTOR_BYTES,
-                    self._usable_paths(name, names))
+                    self._servers(name, names))
 
-    def _usable_paths(self, name: str, names: list[str]) -> int:
+    def _servers(self, name: str, names: list[str]) -> tuple[str, ...]:
         match = _NAMESPACE.fullmatch(name)
         assert match  # noqa: S101 - the caller's choice of names
         hidden = re.compile(rf'nvme{match[1]}c([0-9]+)n{match[2]}')
         paths = [(path[1], path[0]) for path in map(hidden.fullmatch, names)
                  if path]
         if not paths:
-            return int(self._is_live(self._block(name) / 'device'))
-        return sum(
-            _read(self._block(path) / 'ana_state') in ACCESSIBLE
-            and self._is_live(self._class('nvme') / f'nvme{controller}')
-            for controller, path in paths)
+            device = (self._block(name) / 'device').resolve()
+            return (device.name,) if self._is_live(device) else ()
+        return tuple(
+            f'nvme{controller}' for controller, path in paths
+            if _read(self._block(path) / 'ana_state') in ACCESSIBLE
+            and self._is_live(self._class('nvme') / f'nvme{controller}'))
 
     def _is_live(self, controller: pathlib.Path) -> bool:
         return _read(controller / 'state') == LIVE

@@ -13,11 +13,13 @@
 
 # Measures the driver against simulated clusters and prints tables.
 #
-#   tools/bench.sh                      all sections
+#   tools/bench.sh                      all sections but attach
 #   tools/bench.sh calls                REST calls and TLS handshakes
 #   tools/bench.sh operations           costs beside Cinder's own driver
 #   tools/bench.sh clusters             many clusters, dead and slow ones
 #   tools/bench.sh scale                100 clusters, 100,000 volumes
+#   tools/bench.sh attach               attachments beside os-brick's own, on
+#                                       a real kernel; takes long
 #   tools/bench.sh blackhole            one cluster that swallows everything
 #   tools/bench.sh placement            three services fill eight clusters
 #   tools/bench.sh services             many creates beside Cinder's driver
@@ -35,4 +37,7 @@ source "${ROOT}/tools/lib/venv.sh"
 
 cd "${ROOT}"
 ensure_venv "$(find_python)" "${VENV}" 'tox>=4.11' 'bindep>=2.11'
+if [[ " $* " == *' attach '* ]]; then
+    install_missing_packages "${VENV}/bin/bindep" "${ROOT}/bindep.txt" vm
+fi
 exec "${VENV}/bin/tox" run --quiet -e venv -- python -m tests.bench "$@"

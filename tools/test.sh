@@ -15,7 +15,8 @@
 # newer; everything else is installed: Debian packages by apt-get, the rest
 # into virtual environments inside the checkout, which later runs reuse.
 #
-#   tools/test.sh                                   everything
+#   tools/test.sh                                   everything; "vm" only
+#                                                   if QEMU can be installed
 #   tools/test.sh pep8 py3                          these tox environments
 #   tools/test.sh py3 -- tests.unit.test_location   what follows -- is stestr's
 #
@@ -35,6 +36,8 @@ source "${ROOT}/tools/lib/summary.sh"
 
 ENVIRONMENTS=()
 POSARGS=()
+FULL_RUN=0
+NOTES=()
 
 function has_functional_tests {
     compgen -G "${ROOT}/tests/functional/test_*.py" >/dev/null
@@ -55,10 +58,22 @@ function parse_arguments {
     done
     POSARGS=("$@")
     if [[ ${#ENVIRONMENTS[@]} -eq 0 ]]; then
+        [[ ${#POSARGS[@]} -gt 0 ]] || FULL_RUN=1
         ENVIRONMENTS=(pep8 py3 py3-threading docs)
         if has_functional_tests; then
             ENVIRONMENTS+=(functional)
         fi
+    fi
+}
+
+# Add the tests in the virtual machine to a full run, if they can run here.
+# In a subshell, which is what ends where a package is missing for good.
+function add_vm {
+    if (install_missing_packages "${VENV}/bin/bindep" \
+        "${ROOT}/bindep.txt" vm); then
+        ENVIRONMENTS+=(vm)
+    else
+        NOTES+=("vm             skipped: QEMU cannot be installed here")
     fi
 }
 
@@ -78,12 +93,18 @@ function prepare {
     install_missing_packages "${VENV}/bin/bindep" "${ROOT}/bindep.txt" test
     trust_checkout
     mkdir -p "${LOGS}"
+    if [[ ${FULL_RUN} -eq 1 ]]; then
+        add_vm
+    elif [[ " ${ENVIRONMENTS[*]} " == *' vm '* ]]; then
+        install_missing_packages "${VENV}/bin/bindep" \
+            "${ROOT}/bindep.txt" vm
+    fi
 }
 
 # Whether an environment runs tests, by what it does rather than by a list.
 function kind_of {
     if "${VENV}/bin/tox" config -q -e "$1" -k commands 2>/dev/null \
-        | grep -q 'stestr .* run'; then
+        | grep -q -e 'stestr .* run' -e 'tests\.vm\.run'; then
         echo tests
     else
         echo checks
@@ -108,6 +129,9 @@ function print_summary {
         IFS='|' read -r -a fields <<<"${result}"
         count_environment "${fields[@]}"
     done
+    if [[ ${#NOTES[@]} -gt 0 ]]; then
+        printf '%s\n' "${NOTES[@]}"
+    fi
     printf '%d passed, %d failed, %d skipped\n' \
         "${PASSED}" "${FAILED}" "${SKIPPED}"
 }

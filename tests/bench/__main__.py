@@ -22,6 +22,7 @@ import json  # noqa: E402
 import sys  # noqa: E402
 from typing import Any  # noqa: E402
 
+from tests.bench import attach  # noqa: E402
 from tests.bench import blackhole  # noqa: E402
 from tests.bench import calls  # noqa: E402
 from tests.bench import clusters  # noqa: E402
@@ -42,7 +43,10 @@ SECTIONS: dict[str, tuple[Run, Show]] = {
     'scale': (scale.run, scale.show),
     'blackhole': (blackhole.run, report.blackhole),
     'placement': (placement.run, placement.show),
-    'services': (services.run, services.show)}
+    'services': (services.run, services.show),
+    'attach': (attach.run, attach.show)}
+# Those that need a virtual machine run only when asked for.
+ON_REQUEST = {'attach'}
 
 
 def main() -> int:
@@ -53,14 +57,16 @@ def main() -> int:
     parser.add_argument('--quick', action='store_true',
                         help='fewer cases and repetitions, under 5 minutes')
     parser.add_argument('sections', nargs='*', metavar='SECTION',
-                        help=f'of {", ".join(SECTIONS)}; default: all')
+                        help=f'of {", ".join(SECTIONS)}; default: all but '
+                             f'{", ".join(ON_REQUEST)}')
     told = parser.parse_args()
     unknown = set(told.sections) - set(SECTIONS)
     if unknown:
         parser.error(f'no section {", ".join(sorted(unknown))}')
     figures = {}
     with environment.environment() as bench:
-        for name in told.sections or SECTIONS:
+        for name in told.sections or [
+                name for name in SECTIONS if name not in ON_REQUEST]:
             run, show = SECTIONS[name]
             print(f'== {name}', flush=True)
             figures[name] = run(bench, told.quick)

@@ -19,6 +19,8 @@ import contextlib
 import itertools
 import os
 import pathlib
+import subprocess
+import sys
 import time
 from typing import Any
 import unittest
@@ -26,15 +28,20 @@ import unittest
 from os_brick_ext import conn_props
 from os_brick_ext import connector
 from os_brick_ext import options
+from os_brick_ext import probe
 from os_brick_ext import settings
 from os_brick_ext import sysfs
+from tests.vm import discovery_client
 from tests.vm import guest
+from tests.vm import places
 from tests.vm import target
 
 MIB = target.MIB
 # Seconds; everything is emulated.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
+# The discovery client, if one runs; starting it takes long.
+_CLIENT: list[subprocess.Popen[bytes]] = []
 _CLUSTERS = itertools.count(1)
 
 
@@ -45,6 +52,8 @@ class KernelTestCase(unittest.TestCase):
 
     def setUp(self) -> None:
         self.kernel = sysfs.Sysfs()
+        for path in places.DROP_INS.iterdir():
+            path.unlink()
         self.addCleanup(self._leave_all)
 
     def _leave_all(self) -> None:
@@ -55,6 +64,24 @@ class KernelTestCase(unittest.TestCase):
             # A discovery client may be at work, too.
             with contextlib.suppress(FileNotFoundError):
                 path.write_text('1')
+
+    def start_client(self) -> None:
+        """Have a discovery client run; it does nothing without files."""
+        if not _CLIENT:
+            _CLIENT.append(subprocess.Popen(
+                [sys.executable, discovery_client.__file__,
+                 str(places.DROP_INS)],
+                env=os.environ | {'PYTHONPATH': os.getcwd()}))
+        self.eventually(lambda: probe.http_ok(
+            '127.0.0.1', discovery_client.METRICS_PORT, '/metrics', 5.0))
+
+    @staticmethod
+    def stop_client() -> None:
+        """Have no discovery client run."""
+        while _CLIENT:
+            process = _CLIENT.pop()
+            process.kill()
+            process.wait()
 
     def connector(self, **changes: Any) -> connector.LightbitsConnector:
         """:returns: one as a service would have.
@@ -67,12 +94,12 @@ class KernelTestCase(unittest.TestCase):
             'sudo', use_multipath=True, chosen=settings.Settings(
                 **(values | {'mode': self.mode} | changes)))
 
-    def cluster(self, ipv6: bool = False) -> target.Cluster:
-        """Have a cluster of three nodes; a few of them are IPv6."""
+    def cluster(self, ipv6: bool = False, nodes: int = 3) -> target.Cluster:
+        """Have a cluster; all that are IPv6 have the same addresses."""
         number = next(_CLUSTERS)
-        nodes = [f'fd00::1:{node}' if ipv6 else f'127.0.{number}.{node}'
-                 for node in (1, 2, 3)]
-        cluster = target.Cluster(nodes, guest.HOST_NQN)
+        addresses = [f'fd00::1:{node}' if ipv6 else f'127.0.{number}.{node}'
+                     for node in range(1, nodes + 1)]
+        cluster = target.Cluster(addresses, guest.HOST_NQN)
         # First the connections have to go, so this runs last.
         self.addCleanup(cluster.remove)
         self.addCleanup(self._leave_all)

@@ -63,6 +63,10 @@ class Calls:
         self._driver.do_setup(self._bench.context)
         self._driver.check_for_setup_error()
 
+    def look(self) -> None:
+        """Look at the clusters, as Cinder does periodically."""
+        self.driver.get_volume_stats(refresh=True)
+
     def _type(self, cluster: str) -> str:
         if cluster not in self._types:
             self._types[cluster] = self._bench.volume_type(

@@ -42,6 +42,9 @@ class _Metrics(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if self.path == '/metrics' else 404)
         self.end_headers()
 
+    def log_message(self, *_args: object) -> None:
+        """Say nothing of it."""
+
 
 def parse(text: str) -> list[argparse.Namespace]:
     """:returns: the lines of a file.

@@ -18,6 +18,7 @@ Run as ``python -m tests.vm.guest [NAME...]``, the names being tests.
 from __future__ import annotations
 
 import logging
+from logging import handlers
 import pathlib
 import subprocess
 import sys
@@ -41,9 +42,10 @@ ADDRESS = '198.51.100.7'
 CONFIGURATION = pathlib.Path('/etc/guest.conf')
 LOCKS = pathlib.Path('/run/locks')
 SUITES = ('tests.vm.suite_native', 'tests.vm.suite_client',
-          'tests.vm.suite_host', 'tests.vm.suite_cloud')
+          'tests.vm.suite_host', 'tests.vm.suite_crash',
+          'tests.vm.suite_cloud', 'tests.vm.suite_failures')
 # Those that need clusters and Cinder.
-CLOUD_SUITES = ('suite_cloud',)
+CLOUD_SUITES = ('suite_cloud', 'suite_failures', 'suite_nova')
 
 _HELPER = f'{sys.executable} -m oslo_privsep.daemon'
 _TEXT = f"""
@@ -86,7 +88,12 @@ def configure() -> None:
     """Do what a service does when it starts."""
     oslo_log.register_options(cfg.CONF)
     read_configuration()
-    logging.basicConfig(filename=places.LOG, level=logging.DEBUG)
+    # Each write to the share is a call to the machine outside.
+    log = logging.FileHandler(places.LOG)
+    log.setFormatter(logging.Formatter('%(asctime)s %(name)s %(message)s'))
+    logging.basicConfig(
+        handlers=[handlers.MemoryHandler(500, logging.ERROR, log)],
+        level=logging.DEBUG, force=True)
     os_brick.setup(cfg.CONF)
     # The privileged daemons take long to start here; no test is about that.
     privileged.remove_drop_in(HOST_ID)
@@ -108,7 +115,8 @@ def main(names: list[str]) -> int:
                 suite)
     finally:
         cloud.stop()
-    print(report.figures_table())
+    assert isinstance(result, report.Timed)
+    report.finish(places.FIGURES, result)
     return 0 if result.wasSuccessful() and result.testsRun else 1
 
 

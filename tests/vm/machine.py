@@ -28,8 +28,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MEMORY = 2048
 ARGUMENTS = ('console=ttyS0 quiet panic=-1 mitigations=off '
              'nvme_core.multipath=Y')
-# Emulation by default: where KVM is itself emulated, guests hang in it.
-ACCELERATOR = os.environ.get('VM_ACCELERATOR', 'tcg,thread=multi')
+EMULATION = 'tcg,thread=multi'
+# Seconds a guest has to start under KVM. Where KVM is itself emulated, one
+# may abort at once, or hang for ever.
+KVM_LIMIT = 20.0
+KVM = pathlib.Path('/dev/kvm')
+BOOT = pathlib.Path('/proc/sys/kernel/random/boot_id')
 
 
 class GuestFailed(Exception):
@@ -49,6 +53,27 @@ class Machine:
         self._kernel = initramfs.uncompressed_kernel(self._unpacked)
         self._initramfs = cache / 'initramfs'
         initramfs.build(self._unpacked, self._initramfs)
+        self.accelerator = (os.environ.get('VM_ACCELERATOR')
+                            or self._choose(cache / 'no-kvm'))
+
+    def _choose(self, refusal: pathlib.Path) -> str:
+        """:returns: KVM if guests run under it, else emulation.
+
+        :param refusal: file that remembers that they do not, until this
+            machine is booted again.
+        """
+        if not os.access(KVM, os.R_OK | os.W_OK):
+            return EMULATION
+        boot = BOOT.read_text()
+        if refusal.exists() and refusal.read_text() == boot:
+            return EMULATION
+        self.accelerator = 'kvm'
+        try:
+            if self.run('exit 0', KVM_LIMIT) == 0:
+                return self.accelerator
+        except GuestFailed:
+            refusal.write_text(boot)
+        return EMULATION
 
     def run(self, script: str, seconds: float) -> int:
         """Run a shell script in the guest, showing what it prints.
@@ -57,7 +82,7 @@ class Machine:
         :returns: its exit status.
         :raises GuestFailed: it did not end in time, or the guest died.
         """
-        for name in ('status', 'output', 'console'):
+        for name in ('status', 'output', 'console', 'figures.json'):
             (self._share / name).unlink(missing_ok=True)
         (self._share / 'run.sh').write_text(script)
         (self._share / 'output').touch()
@@ -77,6 +102,10 @@ class Machine:
                 (self._share / 'console').read_text(errors='replace'))
         return int(status.read_text())
 
+    def result(self, name: str) -> str:
+        """:returns: what the guest has left in a file of its share."""
+        return (self._share / name).read_text()
+
     def _follow(self, guest: subprocess.Popen[bytes],
                 seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -89,7 +118,7 @@ class Machine:
 
     def _command(self) -> list[str]:
         command = [
-            'qemu-system-x86_64', '-accel', ACCELERATOR, '-cpu', 'max',
+            'qemu-system-x86_64', '-accel', self.accelerator, '-cpu', 'max',
             '-smp', '2', '-m', str(MEMORY), '-no-reboot', '-nodefaults',
             '-display', 'none', '-serial', 'stdio',
             '-kernel', str(self._kernel), '-initrd', str(self._initramfs),

@@ -17,6 +17,7 @@ import pathlib
 # Of this machine's, to be read when the guest has gone.
 LOG = pathlib.Path('/run/share/log')
 CINDER_LOG = pathlib.Path('/run/share/cinder-log')
+FIGURES = pathlib.Path('/run/share/figures.json')
 
 DROP_INS = pathlib.Path('/etc/discovery-client/discovery.d')
 # In memory; volumes are files there.

@@ -18,6 +18,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 
 from tests.vm import machine
 
@@ -29,12 +30,17 @@ def main(names: list[str]) -> int:
     """:returns: 0 if all tests passed in the guest."""
     cache = pathlib.Path(os.environ.get('VM_CACHE') or os.path.join(
         tempfile.gettempdir(), 'lightbits-vm'))
+    started = time.monotonic()
     try:
-        return machine.Machine(cache).run(machine.python_script(
+        made = machine.Machine(cache)
+        print(f'the guest runs with {made.accelerator}', flush=True)
+        return made.run(machine.python_script(
             '-m', 'tests.vm.guest', *names), LIMIT)
     except machine.GuestFailed as exc:
         print(f'the guest failed:\n{exc}', file=sys.stderr)
         return 1
+    finally:
+        print(f'the guest took {time.monotonic() - started:.0f} s')
 
 
 if __name__ == '__main__':

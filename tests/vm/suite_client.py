@@ -15,16 +15,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 
 from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import options
-from os_brick_ext import probe
 from tests.vm import base
-from tests.vm import discovery_client
 from tests.vm import guest
 from tests.vm import places
 from tests.vm import target
@@ -59,21 +55,6 @@ class NativeDiscoveryTest(DiscoveryTestCase):
 class ClientTest(DiscoveryTestCase):
 
     mode = options.DISCOVERY_CLIENT
-
-    def setUp(self) -> None:
-        super().setUp()
-        for path in places.DROP_INS.iterdir():
-            path.unlink()
-
-    def start_client(self) -> None:
-        process = subprocess.Popen(
-            [sys.executable, discovery_client.__file__,
-             str(places.DROP_INS)], cwd=os.getcwd(),
-            env=os.environ | {'PYTHONPATH': os.getcwd()})
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        self.eventually(lambda: probe.http_ok(
-            '127.0.0.1', discovery_client.METRICS_PORT, '/metrics', 5.0))
 
     def drop_ins(self) -> list[str]:
         return sorted(os.listdir(places.DROP_INS))
@@ -133,6 +114,7 @@ class ClientTest(DiscoveryTestCase):
         self.assertNotIn('127.0.99.1', file.read_text())
 
     def test_a_dead_client(self) -> None:
+        self.stop_client()
         cluster = self.cluster()
         data = self.stock(cluster, cluster.add())
         connector = self.connector(early_failure_timeout=2.0)

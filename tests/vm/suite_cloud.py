@@ -16,19 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import os
-import subprocess
-import sys
 from typing import Any
 
 from os_brick.encryptors import luks
 from os_brick.initiator.connectors import lightos
 
 from os_brick_ext import options
-from os_brick_ext import probe
 from tests.simulator import control
 from tests.vm import base
 from tests.vm import cloud
-from tests.vm import discovery_client
 from tests.vm import places
 from tests.vm import second_host
 
@@ -124,6 +120,20 @@ class CloudTestCase(base.KernelTestCase):
         finally:
             os.close(descriptor)
 
+    def serving_node(self, uuid: str, cluster: str) -> int:
+        """:returns: index of the node that serves a volume of that UUID."""
+        array = self.arrays[cluster]
+        volume = array.request('GET', f'/api/v2/volumes/{uuid}').json()
+        nodes = array.request('GET', '/api/v2/nodes').json()['nodes']
+        place = [node['UUID'] for node in nodes].index(
+            volume['primaryNodeUUID'])
+        return array.node_indexes[place]
+
+    def endpoint(self, node: int, cluster: str) -> str:
+        """:returns: where a node, by its index, takes I/O."""
+        array = self.arrays[cluster]
+        return array.data_endpoints[array.node_indexes.index(node)]
+
     def check_nothing_left(self, nqn: str) -> None:
         """Check that the host has forgotten a cluster."""
         self.assertEqual([], self.kernel.namespaces(nqn))
@@ -206,19 +216,14 @@ class ClientLifeTest(LifeTest):
 
     def setUp(self) -> None:
         super().setUp()
-        process = subprocess.Popen(
-            [sys.executable, discovery_client.__file__,
-             str(places.DROP_INS)], env=os.environ | {
-                 'PYTHONPATH': os.getcwd()})
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        self.eventually(lambda: probe.http_ok(
-            '127.0.0.1', discovery_client.METRICS_PORT, '/metrics', 5.0))
+        self.start_client()
 
     def check_left(self, nqn: str) -> None:
         """The client keeps its connections."""
         self.assertEqual([], self.kernel.namespaces(nqn))
-        self.eventually(lambda: self.states_of(nqn) == ['live'] * 3)
+        nodes = next(len(array.node_indexes)
+                     for array in self.arrays.values() if array.nqn == nqn)
+        self.eventually(lambda: self.states_of(nqn) == ['live'] * nodes)
 
 
 class StockLifeTest(ClientLifeTest):
@@ -244,30 +249,22 @@ class TwoHostsTest(CloudTestCase):
         return {'nqn': OTHER_NQN, 'found_dsc': 'found', 'host': 'other',
                 'host_ips': ['198.51.100.8']}
 
-    def second(self, cluster: str, node: int = 0) -> second_host.SecondHost:
-        """:returns: the other host, to be entered."""
-        array = self.arrays[cluster]
+    def second(self, uuid: str, cluster: str) -> second_host.SecondHost:
+        """:returns: the other host, to be entered, at a volume's node."""
         return second_host.SecondHost(
-            array.data_endpoints[node], array.nqn, OTHER_NQN)
-
-    def serving_node(self, uuid: str, cluster: str) -> int:
-        """:returns: which node serves a volume of that UUID."""
-        array = self.arrays[cluster]
-        volume = array.request('GET', f'/api/v2/volumes/{uuid}').json()
-        nodes = array.request('GET', '/api/v2/nodes').json()['nodes']
-        return [node['UUID'] for node in nodes].index(
-            volume['primaryNodeUUID'])
+            self.endpoint(self.serving_node(uuid, cluster), cluster),
+            self.arrays[cluster].nqn, OTHER_NQN)
 
     def test_attached_to_two_hosts(self) -> None:
         volume = self.create('east')
         data = self.attach(volume)
-        with self.assertRaises(second_host.Refused), self.second('east'):
+        with (self.assertRaises(second_host.Refused),
+              self.second(data['uuid'], 'east')):
             pass
         other = self.other()
         self.cloud.call('attach', volume=volume, connector=other)
         content = self.write(data['device_path'])
-        node = self.serving_node(data['uuid'], 'east')
-        with self.second('east', node) as second:
+        with self.second(data['uuid'], 'east') as second:
             number = second.namespaces()[data['uuid']]
             self.assertEqual(content, second.read(number))
             answer = os.urandom(BLOCK)
@@ -275,7 +272,8 @@ class TwoHostsTest(CloudTestCase):
             self.assertEqual(answer, self.read(data['device_path'], 7))
             # Gone from the one, kept by the other.
             self.cloud.call('detach', volume=volume, connector=other)
-        with self.assertRaises(second_host.Refused), self.second('east'):
+        with (self.assertRaises(second_host.Refused),
+              self.second(data['uuid'], 'east')):
             pass
         self.assertEqual(content, self.read(data['device_path']))
         self.detach(volume, data)
@@ -287,8 +285,7 @@ class TwoHostsTest(CloudTestCase):
         content = self.write(data['device_path'])
         other = self.other()
         self.cloud.call('attach', volume=volume, connector=other)
-        node = self.serving_node(data['uuid'], 'west')
-        with self.second('west', node) as second:
+        with self.second(data['uuid'], 'west') as second:
             number = second.namespaces()[data['uuid']]
             self.detach(volume, data)
             self.check_nothing_left(data['subsysnqn'])

@@ -51,6 +51,7 @@ class HostTest(base.KernelTestCase):
         self.assertIsInstance(made, connector.LightbitsConnector)
 
     def test_found_dsc(self) -> None:
+        self.stop_client()
         self.assertEqual('found', self.connector().describe_host()[
             'found_dsc'])
         self.assertEqual('', self.connector(

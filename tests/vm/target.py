@@ -18,6 +18,7 @@ are inaccessible.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import dataclasses
 import itertools
 import os
@@ -112,6 +113,12 @@ class Cluster:
                         volume.uuid, volume.nsid, (volume.node,),
                         (self._host_nqn,) if volume.shown else ())
                     for volume in self.volumes)))
+
+    def show(self, volumes: Iterable[Volume], shown: bool = True) -> None:
+        """Let hosts see several volumes, or not, at once."""
+        for volume in volumes:
+            volume.shown = shown
+        self.publish()
 
     def start(self, node: int) -> None:
         """Have a node serve."""

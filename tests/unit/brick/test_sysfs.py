@@ -51,7 +51,8 @@ class SysfsTest(test_base.BaseTestCase):
         self.assertEqual(
             sysfs.Namespace(
                 'nvme0n1', str(self.kernel.dev / 'nvme0n1'), True,
-                f'uuid.{KEY.volume_uuid}', NQN, GIB, 2), self.found())
+                f'uuid.{KEY.volume_uuid}', NQN, GIB, ('nvme0', 'nvme1')),
+            self.found())
         self.assertTrue(self.found().usable)
 
     def test_no_such_volume(self) -> None:

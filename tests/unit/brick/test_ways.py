@@ -243,6 +243,21 @@ class NativeTest(base.BrickTestCase):
             self.connect()
         self.assertEqual(3, self.connected())
 
+    def test_the_paths_in_use_end_last(self) -> None:
+        """Else a process that dies leaves buffers nobody can write."""
+        self.connect()
+        first, *others = self.kernel.controllers(self.nqn)
+        number = first.removeprefix('nvme')
+        for path in (self.kernel.sys / 'class/block').glob('nvme*c*n*'):
+            if f'c{number}n' not in path.name:
+                (path / 'ana_state').write_text('inaccessible\n')
+        self.kernel.calls.clear()
+        self.connector().disconnect_volume(self.data, None)
+        ended = [call.split()[1] for call in self.kernel.calls
+                 if call.startswith('delete')]
+        self.assertEqual(set(others), set(ended[:2]))
+        self.assertEqual([first], ended[2:])
+
     def test_a_controller_that_is_gone_already(self) -> None:
         self.connect()
         real = self.kernel.delete_controller

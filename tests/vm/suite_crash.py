@@ -1,0 +1,212 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Services that die between two steps, and what repairs what they left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import itertools
+import os
+from typing import Any
+from unittest import mock
+
+from os_brick import privileged as brick_privileged
+
+from os_brick_ext import connector
+from os_brick_ext import native
+from os_brick_ext import options
+from os_brick_ext import privileged
+from tests.vm import base
+from tests.vm import places
+
+_DIED = 9
+_FAILED = 1
+
+
+class _Steps:
+    """Counts steps, and ends the process before one of them.
+
+    :param before: number of that step.
+    :param log: where the names of steps go.
+    """
+
+    def __init__(self, before: int, log: int) -> None:
+        self._left = before
+        self._log = log
+
+    def step(self, name: str, act: Callable[..., Any]
+             ) -> Callable[..., Any]:
+        """:returns: `act`, as a step."""
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            if not self._left:
+                os.write(self._log, name.encode())
+                os._exit(_DIED)
+            self._left -= 1
+            return act(*args, **kwargs)
+
+        return counted
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        act: Callable[..., Any] = getattr(privileged, name)
+        # What is done only when things take long has no certain place.
+        return act if name == 'rescan_controller' else self.step(name, act)
+
+
+class CrashTestCase(base.KernelTestCase):
+    """Processes that die."""
+
+    def dying(self, before: int,
+              use: Callable[[connector.LightbitsConnector], object]) -> str:
+        """Do something in a process that dies before one of its steps.
+
+        :param before: number of the step, from 0.
+        :returns: name of the step; empty if there are not as many.
+        """
+        reader, writer = os.pipe()
+        child = os.fork()
+        if not child:
+            # As in a service, but that steps with privilege are its own.
+            status = _FAILED
+            try:
+                for context in (privileged.default, brick_privileged.default):
+                    context.set_client_mode(False)
+                steps = _Steps(before, writer)
+                made = connector.LightbitsConnector(
+                    'sudo', use_multipath=True, root=steps,
+                    chosen=self.connector().settings)
+                self._count(made, steps)
+                use(made)
+                status = 0
+            finally:
+                os._exit(status)
+        os.close(writer)
+        with os.fdopen(reader) as names:
+            name = names.read()
+        _child, status = os.waitpid(child, 0)
+        self.assertIn(os.waitstatus_to_exitcode(status), (0, _DIED))
+        return name
+
+    @staticmethod
+    def _count(made: Any, steps: _Steps) -> None:
+        """Have more steps than those with privilege, one after another."""
+        native.WORKERS = 1
+        mock.patch.object(
+            os, 'rename', steps.step('rename', os.rename)).start()
+        made._flush = steps.step('flush', made._flush)
+        way = made._way
+        way.confirm = steps.step('confirm', way.confirm)
+
+    def crash_everywhere(
+            self, use: Callable[[connector.LightbitsConnector], object],
+            prepare: Callable[[], object],
+            repair: Callable[[], object]) -> list[str]:
+        """Let a process die before each of its steps, one after another.
+
+        :param prepare: is done before each of them.
+        :param repair: is done after each; it checks the outcome.
+        :returns: names of the steps.
+        """
+        names: list[str] = []
+        for before in itertools.count():
+            prepare()
+            name = self.dying(before, use)
+            with self.subTest(died_before=name):
+                repair()
+            if not name:
+                return names
+            names.append(name)
+        raise AssertionError
+
+
+class NativeCrashTest(CrashTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.lights = self.cluster(nodes=2)
+        self.data = self.properties(self.lights, self.lights.add())
+
+    def connect(self) -> None:
+        """Connect, and check that the volume is in order."""
+        path = self.connector().connect_volume(self.data)['path']
+        self.check_io(path)
+        self.assertEqual(['live'] * 2, self.states(self.lights))
+
+    def disconnect(self) -> None:
+        """Disconnect, and check that nothing is left."""
+        self.connector().disconnect_volume(self.data, None)
+        self.assertEqual([], self.states(self.lights))
+        self.assertEqual([], self.connector().get_volume_paths(self.data))
+
+    def both(self) -> None:
+        """Connect and disconnect."""
+        self.connect()
+        self.disconnect()
+
+    def test_dead_while_connecting(self) -> None:
+        for repair in (self.both, self.disconnect):
+            self.assertEqual(
+                ['connect_controller'] * 2 + ['confirm'],
+                self.crash_everywhere(
+                    lambda made: made.connect_volume(self.data),
+                    lambda: None, repair))
+
+    def test_dead_while_disconnecting(self) -> None:
+        for repair in (self.both, self.disconnect):
+            self.assertEqual(
+                ['flush'] + ['delete_controller'] * 2,
+                self.crash_everywhere(
+                    lambda made: made.disconnect_volume(self.data, None),
+                    self.connect, repair))
+
+
+class ClientCrashTest(CrashTestCase):
+
+    mode = options.DISCOVERY_CLIENT
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.start_client()
+        self.lights = self.cluster()
+        self.data = self.properties(self.lights, self.lights.add())
+
+    def connect(self) -> None:
+        """Connect, and check that the volume is in order."""
+        self.check_io(self.connector().connect_volume(self.data)['path'])
+        self.assertEqual([f"{self.data['uuid']}.conf"],
+                         os.listdir(places.DROP_INS))
+
+    def disconnect(self) -> None:
+        """Disconnect, and check that no file is left."""
+        self.connector().disconnect_volume(self.data, None)
+        self.assertEqual([], os.listdir(places.DROP_INS))
+
+    def both(self) -> None:
+        """Connect and disconnect."""
+        self.connect()
+        self.disconnect()
+
+    def test_dead_while_connecting(self) -> None:
+        for repair in (self.both, self.disconnect):
+            self.assertEqual(
+                ['write_drop_in', 'rename', 'confirm'],
+                self.crash_everywhere(
+                    lambda made: made.connect_volume(self.data),
+                    lambda: None, repair))
+
+    def test_dead_while_disconnecting(self) -> None:
+        # Connecting has nothing to repair here: the file is there or not.
+        self.assertEqual(
+            ['flush', 'remove_drop_in'],
+            self.crash_everywhere(
+                lambda made: made.disconnect_volume(self.data, None),
+                self.connect, self.disconnect))
