@@ -127,6 +127,15 @@ backend_opts = [
              'backend_url names locks that only this host sees, such as '
              'file://. Right only while all services of the cluster run on '
              'one host and share them.'),
+    cfg.StrOpt(
+        'lightbits_store_connection', secret=True,
+        help='Database that all services of the backend share, for jobs and '
+             'for states of clusters set at run time, such as '
+             'mysql+pymysql://user:password@host/name or '
+             'postgresql+psycopg2://user:password@host/name. Default: the '
+             'SQLite file lightbits-federation.sqlite in state_path, which '
+             'is refused when the service is clustered. A change needs a '
+             'restart.'),
 ]
 
 cluster_opts = [

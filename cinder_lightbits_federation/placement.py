@@ -181,6 +181,17 @@ def _connection(view: ClusterView, _request: PlacementRequest,
     return ': '.join(filter(None, (view.connection.value, view.reason)))
 
 
+def _known(view: ClusterView, request: PlacementRequest,
+           _policy: PlacementPolicy) -> str | None:
+    """What is made there must be within reach of whichever service is asked.
+
+    A clone changes nothing about that: its source is there already.
+    """
+    if request.for_clone or not view.unknown_to:
+        return None
+    return f'not known to {", ".join(view.unknown_to)}'
+
+
 def _pin(view: ClusterView, request: PlacementRequest,
          _policy: PlacementPolicy) -> str | None:
     if request.spec.clusters.admits(view.uuid, view.name):
@@ -241,8 +252,8 @@ def _promises(view: ClusterView, request: PlacementRequest,
 
 # In this order; the first reason is the one that is told.
 FITNESS: tuple[Filter, ...] = (
-    _excluded, _outside, _state, _connection, _pin, _project, _qos_policy,
-    _replicas, _failure_domain)
+    _excluded, _outside, _state, _connection, _known, _pin, _project,
+    _qos_policy, _replicas, _failure_domain)
 ROOM: tuple[Filter, ...] = (_physical, _promises)
 
 

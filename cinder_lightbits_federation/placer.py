@@ -132,4 +132,6 @@ class Placer:
         vitals = cluster.vitals
         reserved = self.reservations.outstanding(
             cluster.uuid or '', vitals.taken_at if vitals else None, now)
-        return cluster.view(reserved, recent)
+        return dataclasses.replace(
+            cluster.view(reserved, recent),
+            unknown_to=self._registry.strangers.get(cluster.name, ()))

@@ -62,6 +62,8 @@ class Registry:
 
     def __init__(self, settings: FederationSettings) -> None:
         self.settings = settings
+        # Live services without a cluster, by its name; see `sharing`.
+        self.strangers: Mapping[str, tuple[str, ...]] = {}
         self._lock = threading.Lock()
         self._keepers = {item.name: self._keeper(item)
                          for item in settings.clusters}

@@ -39,10 +39,14 @@ LOG = logging.getLogger(__name__)
 
 
 def returning(before: Iterable[ClusterSettings],
-              after: Iterable[ClusterSettings]) -> list[ClusterSettings]:
-    """:returns: the clusters that were lost and are not any more."""
+              after: Iterable[ClusterSettings],
+              remembered: Iterable[str]) -> list[ClusterSettings]:
+    """:param remembered: names of those that were lost at an earlier time.
+
+    :returns: the clusters that were lost and are not any more.
+    """
     lost = {item.name for item in before
-            if item.admin_state is AdminState.LOST}
+            if item.admin_state is AdminState.LOST} | set(remembered)
     return [item for item in after
             if item.name in lost and item.admin_state is not AdminState.LOST]
 

@@ -31,6 +31,11 @@ from cinder_lightbits_federation.returning import audited
 from cinder_lightbits_federation.returning import held_back
 from cinder_lightbits_federation.returning import returning
 from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.sharing import applied
+from cinder_lightbits_federation.sharing import lost_now
+from cinder_lightbits_federation.sharing import Shared
+from cinder_lightbits_federation.sharing import Strangers
+from cinder_lightbits_federation.store.place import url_of
 from cinder_lightbits_federation.sweeper import Sweeper
 from cinder_lightbits_federation.views import Use
 from cinder_lightbits_federation.watcher import Watcher
@@ -101,18 +106,33 @@ class Service:
         if cluster_name:
             check_locks(bool(configuration.safe_get(
                 'lightbits_allow_file_locks')))
-        self.federation = Federation(self._load(), _get_lock)
+        configured = self._load()
+        self.shared = Shared(
+            url_of(configuration, configuration.config_group,
+                   CONF.state_path, bool(cluster_name)),
+            configured.federation_id, cluster_name or host, host)
+        seen = self.shared.look()
+        settings = applied(configured, seen.states)
+        self._waiting = seen.lost - lost_now(settings)
+        self.federation = Federation(held_back(settings, self._waiting),
+                                     _get_lock)
         self._check_times()
-        self._watcher = Watcher(
-            *self._files(),
-            min(self.federation.settings.poll_interval, WATCH_INTERVAL),
-            self._reload)
+        self._watcher: Watcher | None = None
         self._sweeper = Sweeper(self._sweep, self.federation.golden.grown)
 
     def start(self) -> None:
-        """Connect to the clusters and watch the files."""
+        """Connect to the clusters and watch the files and the store."""
         self.federation.start()
+        self._remember_lost(self.federation.settings)
         self._tell_lost()
+        # What the others are told now is what was reached.
+        self._watcher = Watcher(
+            *self._files(),
+            min(self.federation.settings.poll_interval, WATCH_INTERVAL),
+            self._reload, self._exchange)
+        if self._waiting:
+            # They serve when they have been audited, which may take long.
+            self._watcher.distrust()
         self._watcher.start()
         self._sweeper.start()
         _STARTED.add(self)
@@ -121,9 +141,11 @@ class Service:
     def stop(self) -> None:
         """End all threads and connections. Idempotent."""
         _STARTED.discard(self)
-        self._watcher.stop()
+        if self._watcher is not None:
+            self._watcher.stop()
         self._sweeper.stop()
         self.federation.stop()
+        self.shared.leave()
 
     def _sweep(self) -> None:
         """Remove golden images that nobody needs, if there are to be any."""
@@ -149,23 +171,44 @@ class Service:
             self._configuration, self._configuration.config_group,
             self._host, bool(self._cluster_name), *self._files())
 
+    def _exchange(self) -> object:
+        """Tell the other services what is known here, and hear them.
+
+        :returns: something that differs when states have to be applied.
+        """
+        registry = self.federation.registry
+        stamp = self.shared.exchange(registry.clusters).stamp
+        self._bar(self.shared.strangers(registry.clusters))
+        return stamp
+
+    def _bar(self, strangers: Strangers) -> None:
+        """Keep new volumes from clusters that some service is without."""
+        registry = self.federation.registry
+        before, registry.strangers = registry.strangers, strangers
+        for name in strangers.keys() - before.keys():
+            LOG.warning('Cluster %s gets no new volumes: %s do not know it.',
+                        name, ', '.join(strangers[name]))
+        for name in before.keys() - strangers.keys():
+            LOG.info('Cluster %s is known to all live services.', name)
+
     def _reload(self) -> bool:
-        """Apply what changed in the sections of the clusters.
+        """Apply what changed in the sections of the clusters, or was set.
 
         :returns: False while a cluster that was lost waits for its audit.
         """
         try:
-            settings = self._load()
+            settings = applied(self._load(), self.shared.seen.states)
         except errors.InvalidSetting as exc:
             LOG.error('The changed configuration is not applied: %s', exc)
             return True
         waiting = self._not_audited(settings)
+        complete = self._remember_lost(settings) and not waiting
         self.federation.apply(held_back(settings, waiting))
-        if waiting:
-            return False
-        LOG.info('The configuration has changed and is applied.')
-        self._tell_lost()
-        return True
+        self._exchange()
+        if complete:
+            LOG.info('The configuration has changed and is applied.')
+            self._tell_lost()
+        return complete
 
     def _not_audited(self, settings: FederationSettings) -> list[str]:
         """Audit the clusters that come back from being lost.
@@ -176,12 +219,38 @@ class Service:
                  for cluster in self.federation.registry.clusters]
         ledger = Database(self._host, self._cluster_name,
                           settings.data_networks, settings.use_ip_acl)
-        return [item.name for item in returning(known, settings.clusters)
-                if not audited(settings, item, ledger)]
+        back = returning(known, settings.clusters, self.shared.seen.lost)
+        return [item.name for item in back
+                if not audited(settings, item, ledger)
+                or not self._forget_lost(item.name)]
+
+    def _forget_lost(self, name: str) -> bool:
+        """:returns: False if nobody could note that it was audited."""
+        try:
+            self.shared.states.forget_lost(name)
+        except errors.StoreUnavailable as exc:
+            LOG.error('That cluster %s was audited cannot be noted: %s',
+                      name, exc)
+            return False
+        return True
+
+    def _remember_lost(self, settings: FederationSettings) -> bool:
+        """Note which clusters are lost, for after a restart.
+
+        :returns: False if that has to be done later.
+        """
+        try:
+            for name in lost_now(settings) - self.shared.seen.lost:
+                self.shared.states.remember_lost(name)
+        except errors.StoreUnavailable as exc:
+            LOG.error('That clusters are lost cannot be noted: %s', exc)
+            return False
+        return True
 
     def look_now(self) -> None:
         """Have the files looked at without waiting."""
-        self._watcher.look_now()
+        if self._watcher is not None:
+            self._watcher.look_now()
 
     def _tell_lost(self) -> None:
         """Say which volumes a lost cluster takes with it."""

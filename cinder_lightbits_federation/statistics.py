@@ -77,7 +77,7 @@ def pool(name: str, views: Sequence[ClusterView],
             UNKNOWN if unknown else figures.largest // GIB),
         'lightbits_clusters_open': len(views) - len(down),
         'lightbits_clusters_closed': '; '.join(
-            f'{view.name}: {view.reason or view.admin_state.value}'
+            f'{view.name}: {view.closed_because}'
             for view in down),
     }
 

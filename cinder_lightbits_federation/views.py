@@ -88,6 +88,7 @@ class ClusterView:
     :param upgrading: an upgrade of the array's software is under way.
     :param recent_creates: new volumes it got lately.
     :param observed_age: age of `capacity` in seconds; None without one.
+    :param unknown_to: live services of the backend that do not know it.
     """
 
     uuid: str
@@ -104,6 +105,7 @@ class ClusterView:
     upgrading: bool = False
     recent_creates: int = 0
     observed_age: float | None = None
+    unknown_to: tuple[str, ...] = ()
 
     @property
     def load(self) -> int:
@@ -114,8 +116,18 @@ class ClusterView:
     @property
     def accepts_volumes(self) -> bool:
         """Whether it takes part in the backend's capacity."""
-        return (Use.CREATE in ALLOWED[self.admin_state]
-                and self.connection is Connection.CONNECTED)
+        return not self.closed_because
+
+    @property
+    def closed_because(self) -> str:
+        """Why it gets no new volumes; empty if it does."""
+        if Use.CREATE not in ALLOWED[self.admin_state]:
+            return self.admin_state.value
+        if self.connection is not Connection.CONNECTED:
+            return self.reason or self.connection.value
+        if self.unknown_to:
+            return f'not known to {", ".join(self.unknown_to)}'
+        return ''
 
     def ratio(self, extra: int = 0) -> float | None:
         """Share of its room that is promised, reservations included.

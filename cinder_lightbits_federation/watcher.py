@@ -58,17 +58,21 @@ class Watcher:
     """Calls back from a thread of its own when the files changed.
 
     :param interval: seconds between two looks.
+    :param more: gives something that differs, too, when there is something
+        to do; asked at every look.
     :param changed: what to do; returns whether that is all, else it is asked
         again at the next look. What it raises is logged.
     """
 
     def __init__(self, files: Sequence[str], dirs: Sequence[str],
-                 interval: float, changed: Callable[[], bool]) -> None:
+                 interval: float, changed: Callable[[], bool],
+                 more: Callable[[], object] = tuple) -> None:
         self._files = files
         self._dirs = dirs
         self._interval = interval
         self._changed = changed
-        self._seen: Stamp | None = stamp(files, dirs)
+        self._more = more
+        self._seen: object = self._stamp()
         self._asked = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -81,6 +85,11 @@ class Watcher:
 
     def look_now(self) -> None:
         """Have the files looked at without waiting for the interval."""
+        self._asked.set()
+
+    def distrust(self) -> None:
+        """Take what was seen last for changed."""
+        self._seen = None
         self._asked.set()
 
     def stop(self) -> None:
@@ -96,12 +105,15 @@ class Watcher:
                 self._look()
 
     def _look(self) -> None:
-        found = stamp(self._files, self._dirs)
-        if found == self._seen:
-            return
-        self._seen = found
         try:
+            found = self._stamp()
+            if found == self._seen:
+                return
+            self._seen = found
             if not self._changed():
                 self._seen = None
         except Exception:  # A thread's top: the watch must go on.
             LOG.exception('The changed configuration was not applied.')
+
+    def _stamp(self) -> object:
+        return stamp(self._files, self._dirs), self._more()

@@ -80,12 +80,10 @@ def _row(view: ClusterView, replicas: int, policy: PlacementPolicy
     def share(size: int | None) -> Size:
         return Size(None if size is None else size // replicas)
 
-    closed = '' if view.accepts_volumes else (
-        view.reason or view.admin_state.value)
     return [
         CLUSTER, view.name, view.accepts_volumes,
         share(known.effective if known else None),
         share(known.free_physical if known else None),
         share(view.load if known else None), Ratio(view.ratio()),
         Size(room.largest_on(view, replicas, policy)
-             if view.accepts_volumes else 0), closed]
+             if view.accepts_volumes else 0), view.closed_because]

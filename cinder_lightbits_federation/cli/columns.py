@@ -15,6 +15,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import datetime
+from typing import Any
 
 from cliff import columns
 
@@ -40,6 +42,21 @@ class Age(columns.FormattableColumn[float | None]):
     def machine_readable(self) -> int | None:
         """:returns: whole seconds."""
         return None if self._value is None else int(self._value)
+
+
+class Time(columns.FormattableColumn[Any]):
+    """Seconds since the epoch; always in words, in UTC."""
+
+    def human_readable(self) -> str:
+        """:returns: such as ``2026-03-01T12:00:00Z``, empty if not known."""
+        if self._value is None:
+            return ''
+        moment = datetime.datetime.fromtimestamp(self._value, datetime.UTC)
+        return moment.strftime('%Y-%m-%dT%H:%M:%SZ')
+
+    def machine_readable(self) -> str | None:
+        """:returns: the same; None if not known."""
+        return self.human_readable() or None
 
 
 class Size(columns.FormattableColumn[int | None]):

@@ -35,6 +35,7 @@ from cinder_lightbits_federation.cli import detach
 from cinder_lightbits_federation.cli import exporter
 from cinder_lightbits_federation.cli import hosts
 from cinder_lightbits_federation.cli import images
+from cinder_lightbits_federation.cli import jobs
 from cinder_lightbits_federation.cli import listing
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
@@ -43,6 +44,7 @@ from cinder_lightbits_federation.cli import purge
 from cinder_lightbits_federation.cli import reimport
 from cinder_lightbits_federation.cli.session import Arguments
 from cinder_lightbits_federation.cli.session import Session
+from cinder_lightbits_federation.cli import states
 
 NAME = 'lightbits-federation'
 DISTRIBUTION = 'cinder-lightbits-federation'
@@ -64,7 +66,9 @@ COMMANDS: dict[str, type[command.Command]] = {
     'cluster detach': detach.ClusterDetach,
     'cluster list': clusters.ClusterList,
     'cluster refresh': attach.ClusterRefresh,
+    'cluster set': states.ClusterSet,
     'cluster show': clusters.ClusterShow,
+    'cluster status': states.ClusterStatus,
     'credential create': credentials.CredentialCreate,
     'credential rotate': credentials.CredentialRotate,
     'credential show': credentials.CredentialShow,
@@ -73,6 +77,10 @@ COMMANDS: dict[str, type[command.Command]] = {
     'image delete': images.ImageDelete,
     'image list': images.ImageList,
     'image show': images.ImageShow,
+    'job cancel': jobs.JobCancel,
+    'job list': jobs.JobList,
+    'job resume': jobs.JobResume,
+    'job show': jobs.JobShow,
     'placement explain': placement.PlacementExplain,
     'pools check-switch': pools.PoolsCheckSwitch,
     'snapshot list': listing.SnapshotList,

@@ -37,6 +37,10 @@ from cinder_lightbits_federation.ownership import Owner
 from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.settings import FederationSettings
+from cinder_lightbits_federation.sharing import applied
+from cinder_lightbits_federation.sharing import here
+from cinder_lightbits_federation.sharing import Shared
+from cinder_lightbits_federation.store.place import url_of
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.views import Use
 
@@ -113,6 +117,40 @@ class Session:
     @functools.cached_property
     def settings(self) -> FederationSettings:
         """The backend's settings, with the times of this command.
+
+        States that were set at run time are in it, as far as they can be
+        read.
+
+        :raises UsageError: an option is wrong.
+        """
+        found = self.configured
+        try:
+            states = {} if self.shared.missing else self.shared.states.all()
+        except errors.StoreUnavailable as exc:
+            LOG.warning('States that were set at run time are not known: %s',
+                        exc)
+            return found
+        return applied(found, states)
+
+    @functools.cached_property
+    def shared(self) -> Shared:
+        """What the services share; nothing was read yet.
+
+        :raises UsageError: the option for it is wrong.
+        """
+        try:
+            url = url_of(backends.configuration_of(self.backend),
+                         self.backend, CONF.state_path,
+                         self.cluster_name is not None)
+        except errors.InvalidSetting as exc:
+            raise UsageError(str(exc)) from exc
+        return Shared(url, self.configured.federation_id,
+                      self.cluster_name or self.host,
+                      f'{here()} (command)')
+
+    @functools.cached_property
+    def configured(self) -> FederationSettings:
+        """The backend's settings, as the files have them.
 
         :raises UsageError: an option is wrong.
         """
@@ -221,6 +259,8 @@ class Session:
 
     def close(self) -> None:
         """Close all connections. Idempotent."""
+        if 'shared' in self.__dict__:
+            self.shared.close()
         if self._registry is not None:
             self._registry.stop()
         self._registry = None

@@ -101,6 +101,12 @@ class Store:
     def __str__(self) -> str:
         return self._url.render_as_string(hide_password=True)
 
+    @property
+    def missing(self) -> bool:
+        """Whether it is a file that does not exist."""
+        return (is_file(self._url)
+                and not pathlib.Path(self._url.database or '').exists())
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """One short transaction, committed unless the body raises.

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 import dataclasses
 import json
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
@@ -26,8 +27,19 @@ from cinder_lightbits_federation.store.tables import SERVICES
 
 # A service that was silent for so many seconds is not live any more, and
 # after so many its entry is removed.
-ALIVE = 90.0
+ALIVE = 60.0
 KEPT = 86400.0
+
+
+class Known(NamedTuple):
+    """What a service knows of a cluster.
+
+    :param uuid: empty while the cluster was not reached yet.
+    :param state: the administrative state that the service goes by.
+    """
+
+    uuid: str
+    state: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,13 +47,12 @@ class Knowledge:
     """What one service has told.
 
     :param host: ``host@backend``.
-    :param clusters: UUIDs by name; empty for one not reached yet.
+    :param clusters: what it knows, by their names.
     :param age: seconds since it was told.
-    :param alive: whether that is recent.
     """
 
     host: str
-    clusters: Mapping[str, str]
+    clusters: Mapping[str, Known]
     age: float
 
     @property
@@ -61,11 +72,8 @@ class Services:
         self._store = store
         self._backend = backend
 
-    def tell(self, host: str, clusters: Mapping[str, str]) -> None:
-        """Say that a service lives and what it knows. Idempotent.
-
-        :param clusters: UUIDs by name; empty for one not reached yet.
-        """
+    def tell(self, host: str, clusters: Mapping[str, Known]) -> None:
+        """Say that a service lives and what it knows. Idempotent."""
         text = json.dumps(dict(sorted(clusters.items())))
         with self._store.transaction() as connection:
             now = self._store.now(connection)
@@ -89,9 +97,10 @@ class Services:
             rows = connection.execute(sa.select(SERVICES).where(
                 SERVICES.c.backend == self._backend).order_by(
                     SERVICES.c.host)).all()
-        return tuple(Knowledge(row.host, json.loads(row.clusters),
-                               max(0.0, now - row.heartbeat))
-                     for row in rows)
+        return tuple(Knowledge(
+            row.host, {name: Known(*known) for name, known
+                       in json.loads(row.clusters).items()},
+            max(0.0, now - row.heartbeat)) for row in rows)
 
     def _insert(self, host: str, text: str, now: float) -> None:
         try:
@@ -114,5 +123,5 @@ def unknown_to(services: Iterable[Knowledge], name: str, uuid: str
     A service that knows the name and has not reached the cluster yet, or
     knows another cluster by that name, does not know it.
     """
-    return [item.host for item in services
-            if item.alive and item.clusters.get(name) != uuid]
+    return [item.host for item in services if item.alive and (
+        name not in item.clusters or item.clusters[name].uuid != uuid)]

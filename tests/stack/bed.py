@@ -24,6 +24,7 @@ from tests.embedded import arrays
 from tests.embedded import federation
 from tests.embedded import invariants
 from tests.simulator import control
+from tests.stack import mariadb
 from tests.stack import settings
 from tests.stack import stack
 
@@ -64,7 +65,10 @@ class Bed:
             name: self.simulator.add_cluster(name, **options)
             for name, options in (clusters or dict.fromkeys(
                 CLUSTERS, {})).items()}
-        self._backend = {**_BACKEND, **(backend or {})}
+        # In the same database as Cinder's tables.
+        store = mariadb.url_of(folder / 'stack' / 'mariadb')
+        self._backend = {**_BACKEND, 'lightbits_store_connection': store,
+                         **(backend or {})}
         for cluster in self.clusters.values():
             federation.seed_foreign(cluster)
         self.before = federation.contents(self.clusters.values())

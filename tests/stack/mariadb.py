@@ -28,6 +28,16 @@ DATABASE = 'cinder'
 _USER = 'root'
 
 
+def url_of(folder: pathlib.Path) -> str:
+    """Return how to connect to the database of a server in a folder."""
+    return (f'mysql+pymysql://{_USER}@localhost/{DATABASE}'
+            f'?unix_socket={_socket(folder)}&charset=utf8mb4')
+
+
+def _socket(folder: pathlib.Path) -> pathlib.Path:
+    return folder / 'socket'
+
+
 class MariaDb:
     """The server and its one database.
 
@@ -37,7 +47,7 @@ class MariaDb:
 
     def __init__(self, folder: pathlib.Path, guard: daemons.Guard) -> None:
         self._folder = folder
-        self._socket = folder / 'socket'
+        self._socket = _socket(folder)
         # A server that starts removes what others have in the same place.
         self._scratch = folder / 'tmp'
         self.daemon = daemons.Daemon(daemons.Program(
@@ -47,8 +57,7 @@ class MariaDb:
     @property
     def url(self) -> str:
         """What ``[database] connection`` is set to."""
-        return (f'mysql+pymysql://{_USER}@localhost/{DATABASE}'
-                f'?unix_socket={self._socket}&charset=utf8mb4')
+        return url_of(self._folder)
 
     def prepare(self) -> None:
         """Make the data folder, which takes some seconds."""

@@ -118,6 +118,8 @@ class FederationTestCase(test.TestCase):
         options: dict[str, Any] = {
             'volume_backend_name': BACKEND,
             'lightbits_federation_id': FEDERATION_ID,
+            'lightbits_store_connection':
+                f'sqlite:///{self.folder}/store.sqlite',
             'lightbits_default_num_replicas': min(3, self.NODES),
             'lightbits_api_timeout': 5, 'lightbits_connect_timeout': 1,
             'lightbits_operation_timeout': 10}

@@ -73,7 +73,8 @@ class LocksTestCase(base.FederationTestCase):
         log = self.logged()
         for url in ('etcd3+https://192.0.2.1:2379?timeout=30',
                     'redis://:password@192.0.2.1', 'kazoo://192.0.2.1'):
-            self.clustered(url).do_setup(self.context)
+            self.clustered(url, lightbits_allow_file_locks=True).do_setup(
+                self.context)
         self.assertNotIn('backend_url', log.output)
         self.assertNotIn('password', log.output)
 

@@ -150,15 +150,19 @@ class SharedCases(StoreCases):
     def test_what_services_know(self) -> None:
         store = self.open()
         mine = services.Services(store, BACKEND)
-        mine.tell('stor1@lightbits', {'east': 'e', 'west': 'w'})
-        mine.tell('stor2@lightbits', {'east': 'e', 'west': ''})
-        mine.tell('stor2@lightbits', {'east': 'e', 'west': ''})
+        east = services.Known('e', 'enabled')
+        mine.tell('stor1@lightbits', {
+            'east': east, 'west': services.Known('w', 'disabled')})
+        for _time in range(2):
+            mine.tell('stor2@lightbits', {
+                'east': east, 'west': services.Known('', 'enabled')})
         services.Services(store, 'other').tell('stor3@other', {})
 
         found = mine.all()
         self.assertEqual(['stor1@lightbits', 'stor2@lightbits'],
                          [item.host for item in found])
         self.assertTrue(all(item.alive for item in found))
+        self.assertEqual(('w', 'disabled'), found[0].clusters['west'])
         self.assertEqual([], services.unknown_to(found, 'east', 'e'))
         self.assertEqual(['stor2@lightbits'],
                          services.unknown_to(found, 'west', 'w'))
