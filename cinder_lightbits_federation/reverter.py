@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.editor import Editor
 from cinder_lightbits_federation import errors
@@ -27,7 +29,11 @@ from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation.refs import SnapshotRef
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.timing import DeadlineExceeded
 from cinder_lightbits_federation.timing import wait_until
+
+# Seconds that what is read of a volume may lag behind.
+LONGEST_LAG = 2.0
 
 
 class Reverter:
@@ -57,7 +63,9 @@ class Reverter:
                 f'snapshot {target.thing.name} is not of volume '
                 f'{found.thing.name}')
         with found.cluster.api(deadline) as client:
-            self._roll_back(client, ref, found, target.thing, deadline)
+            before = self._roll_back(client, ref, found, target.thing,
+                                     deadline)
+            self._see_it(client, found, before, deadline)
 
         def grow(_cluster: Cluster, now: model.Volume
                  ) -> model.VolumeChange | None:
@@ -68,10 +76,11 @@ class Reverter:
 
     def _roll_back(self, client: lb_client.LightbitsClient, ref: VolumeRef,
                    found: Found[model.Volume], snapshot: model.Snapshot,
-                   deadline: Deadline) -> None:
+                   deadline: Deadline) -> str:
+        """:returns: the ETag of the volume before."""
         doubt: lb_errors.LightbitsError | None = None
 
-        def once() -> bool | None:
+        def once() -> str | None:
             nonlocal doubt
             now = client.get_volume(found.project, found.thing.uuid,
                                     deadline=deadline)
@@ -85,7 +94,26 @@ class Reverter:
                     lb_errors.PreconditionFailed) as exc:
                 doubt = exc
                 return None
-            return True
+            return now.etag
 
-        wait_until(once, deadline.before_last_look(),
-                   f'rolling back {found.thing.name}', lambda: doubt)
+        return wait_until(once, deadline.before_last_look(),
+                          f'rolling back {found.thing.name}', lambda: doubt)
+
+    @staticmethod
+    def _see_it(client: lb_client.LightbitsClient,
+                found: Found[model.Volume], before: str, deadline: Deadline
+                ) -> None:
+        """Wait until what was accepted shows.
+
+        What is read may lag behind, and would look like a volume that is
+        done. Whether a rollback changes the ETag is documented nowhere, so
+        this does not wait for long.
+        """
+        def changed() -> bool | None:
+            now = client.get_volume(found.project, found.thing.uuid,
+                                    deadline=deadline)
+            return now.etag != before or None
+
+        with contextlib.suppress(DeadlineExceeded):
+            wait_until(changed, deadline.capped(LONGEST_LAG),
+                       f'the rollback of {found.thing.name} to show')

@@ -32,7 +32,7 @@ CAPACITY = 100 * 10**12
 # How full the clusters are before, in per cent: 30, give or take 2.
 FILLED = (28, 32)
 FILLERS = 10
-REPLICAS = 2
+REPLICAS = 1
 CREATES = 400
 # Sizes of the volumes, in GiB.
 SIZES = (1, 200)
@@ -52,7 +52,7 @@ def percentage(array: SimCluster) -> float:
 class BurstTestCase(base.FederationTestCase):
     """The real driver, with reservations and fresh looks or without."""
 
-    NODES = 2
+    NODES = 1
     CLUSTERS = ()
 
     def setUp(self) -> None:

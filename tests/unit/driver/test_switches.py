@@ -226,6 +226,23 @@ class StaleTestCase(base.FederationTestCase):
         self.driver.delete_snapshot(snapshot)
         self.assertEqual([], self.everywhere(snapshot.name))
 
+    def test_a_rollback(self) -> None:
+        volume = self.made(self.driver)
+        snapshot = self.snapshot(volume)
+        self.saved(snapshot, self.driver.create_snapshot(snapshot))
+        self.driver.extend_volume(volume, 2)
+        volume.size = 2
+        self.east.set_delays(rollback=0.3)
+        # Those that look for the volume are not.
+        self.east.fault('stale', route='volumes.get', after=2, count=2,
+                        versions=1)
+
+        self.driver.revert_to_snapshot(self.context, volume, snapshot)
+
+        found = self.on(volume)[1]
+        self.assertEqual((2 * base.GIB, 'Available'),
+                         (int(found['size']), found['state']))
+
     def test_a_lost_answer_that_cannot_be_seen_yet(self) -> None:
         self.east.fault('apply_then_drop', route='volumes.create', count=1)
         self.east.fault('status', route='volumes.get', status=404, count=2)
