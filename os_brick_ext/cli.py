@@ -65,18 +65,29 @@ def _parser() -> argparse.ArgumentParser:
         type=_endpoint, dest='endpoints',
         help='where a cluster is, to be tried; without a port 443, 4420 and '
              '8009 are; may be repeated')
+    command.add_argument(
+        '--other-host', action='append', default=[], metavar='FILE',
+        dest='others',
+        help="what 'doctor -f json' has said on another host, which must not "
+             'have the NQN or id of this one; may be repeated')
     return parser
 
 
 def _patient(arguments: argparse.Namespace) -> doctor.Patient:
-    """:raises cfg.Error: a configuration file cannot be read."""
+    """:raises cfg.Error: a configuration file cannot be read.
+
+    :raises OSError: a file of another host cannot be read.
+    :raises ValueError: it says something else.
+    """
     cfg.CONF([], project='os-brick-ext',
              default_config_files=arguments.config_file,
              default_config_dirs=[])
     return doctor.Patient(
         sysfs.Sysfs(), settings.load(), pathlib.Path('/etc'),
         tuple(endpoint for endpoints in arguments.endpoints
-              for endpoint in endpoints))
+              for endpoint in endpoints),
+        tuple(doctor.read_other(name, pathlib.Path(name).read_text('utf-8'))
+              for name in arguments.others))
 
 
 def _table(findings: Sequence[doctor.Finding]) -> str:

@@ -23,6 +23,7 @@ from concurrent import futures
 import dataclasses
 import enum
 import ipaddress
+import json
 import os
 import pathlib
 import shutil
@@ -40,6 +41,8 @@ from os_brick_ext import ways
 # Management, I/O and discovery.
 PORTS = (443, 4420, 8009)
 WORKERS = 16
+# What tells a host from others.
+_NAMES = frozenset({'hostnqn', 'hostid'})
 
 
 class State(enum.StrEnum):
@@ -64,17 +67,31 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class OtherHost:
+    """What a finding of another host was.
+
+    :param source: how a person knows that host.
+    :param names: what it found as ``hostnqn`` and ``hostid``.
+    """
+
+    source: str
+    names: dict[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Patient:
     """The host to look at.
 
     :param etc: where its configuration is.
     :param endpoints: (host, port) of clusters, to be tried.
+    :param others: hosts that must have names of their own.
     """
 
     kernel: sysfs.Sysfs
     chosen: settings.Settings
     etc: pathlib.Path
     endpoints: tuple[tuple[str, int], ...] = ()
+    others: tuple[OtherHost, ...] = ()
 
 
 def parse_endpoint(text: str) -> list[tuple[str, int]]:
@@ -140,6 +157,40 @@ def _names(patient: Patient) -> Iterator[Finding]:
         except (OSError, ValueError) as exc:
             yield Finding(name, State.ERROR, str(exc),
                           f"make it anew with '{maker} > {path}'")
+
+
+def read_other(source: str, text: str) -> OtherHost:
+    """Read the findings of another host.
+
+    :param source: how a person knows that host, such as a file name.
+    :param text: the findings as JSON.
+    :raises ValueError: they are not.
+    """
+    try:
+        return OtherHost(source, {
+            str(one['check']): str(one['found']) for one in json.loads(text)
+            if one['check'] in _NAMES and one['state'] == State.OK})
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ValueError(
+            f"{source}: not what 'doctor -f json' says") from exc
+
+
+def _twins(patient: Patient) -> Iterator[Finding]:
+    """Clusters cannot tell hosts of one name apart; clones have the same."""
+    own = {finding.check: finding.found for finding in _names(patient)
+           if finding.state is State.OK}
+    for name, value in own.items():
+        twins = [other.source for other in patient.others
+                 if other.names.get(name) == value]
+        if twins:
+            yield Finding(
+                'other hosts', State.ERROR,
+                f"{name} is also that of {', '.join(twins)}",
+                'give each host its own; a machine cloned from another has '
+                "the other's")
+        elif patient.others:
+            yield Finding('other hosts', State.OK,
+                          f'{name} differs from theirs')
 
 
 def _way(patient: Patient) -> Iterator[Finding]:
@@ -250,5 +301,5 @@ def _connections(patient: Patient) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
-    _modules, _multipath, _names, _way, _locks, _addresses, _endpoints,
-    _connections)
+    _modules, _multipath, _names, _twins, _way, _locks, _addresses,
+    _endpoints, _connections)

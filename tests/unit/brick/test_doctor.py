@@ -47,13 +47,20 @@ class ExaminationTest(base.BrickTestCase):
         self.addresses = addresses.start()
         self.addCleanup(addresses.stop)
 
-    def examine(self, *endpoints: tuple[str, int],
-                **changes: object) -> dict[str, list[doctor.Finding]]:
-        findings = doctor.examine(doctor.Patient(
+    def patient(self, *endpoints: tuple[str, int],
+                others: tuple[doctor.OtherHost, ...] = (),
+                **changes: object) -> doctor.Patient:
+        return doctor.Patient(
             sysfs.Sysfs(str(self.kernel.sys), str(self.kernel.dev)),
             dataclasses.replace(
                 self.settings, **changes),  # type: ignore[arg-type]
-            self.etc, endpoints))
+            self.etc, endpoints, others)
+
+    def examine(self, *endpoints: tuple[str, int],
+                others: tuple[doctor.OtherHost, ...] = (),
+                **changes: object) -> dict[str, list[doctor.Finding]]:
+        findings = doctor.examine(
+            self.patient(*endpoints, others=others, **changes))
         found: dict[str, list[doctor.Finding]] = {}
         for finding in findings:
             self.assertEqual(finding.state is not OK, bool(finding.remedy))
@@ -75,6 +82,23 @@ class ExaminationTest(base.BrickTestCase):
             {'kernel module', 'native multipath', 'hostnqn', 'hostid',
              'mode', 'discovery client', 'locks', 'addresses', 'endpoint',
              'connection'}, set(found))
+
+    def test_other_hosts(self) -> None:
+        self.assertNotIn('other hosts', self.examine())
+        text = cli._json(doctor.examine(self.patient()))
+        other = base.HOST_NQN[:-1] + ('0' if base.HOST_NQN[-1] != '0'
+                                      else '1')
+        (self.etc / 'nvme/hostnqn').write_text(f'{other}\n')
+        found = self.examine(
+            others=(doctor.read_other('clone.json', text),))['other hosts']
+        self.assertEqual([OK, ERROR], [one.state for one in found])
+        self.assertIn('hostid', found[1].found)
+        self.assertIn('clone.json', found[1].found)
+
+    def test_what_no_other_host_says(self) -> None:
+        for text in ('', '{}x', '[{"check": "hostid"}]', '[1]', '5'):
+            with self.assertRaisesRegex(ValueError, 'this file'):
+                doctor.read_other('this file', text)
 
     def test_modules(self) -> None:
         os.rename(self.kernel.sys / 'module/nvme_tcp',
@@ -262,7 +286,9 @@ class CommandTest(base.BrickTestCase):
         for words, text in (
                 (['--endpoint', 'a b:443'], 'not HOST or HOST:PORT'),
                 (['--format', 'xml'], 'xml'),
-                (['--config-file', '/none/at/all'], '/none/at/all')):
+                (['--config-file', '/none/at/all'], '/none/at/all'),
+                (['--other-host', '/none/at/all'], '/none/at/all'),
+                (['--other-host', __file__], 'doctor -f json')):
             code, out = self.run_it(*words)
             self.assertEqual(2, code)
             self.assertIn(text, out)
