@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import pathlib
 import stat
 import subprocess
@@ -58,7 +59,8 @@ def module_files(unpacked: packages.Unpacked) -> list[pathlib.Path]:
         text = subprocess.run(
             ['modprobe', '--dirname', str(unpacked.modules),
              '--set-version', unpacked.version, '--show-depends', name],
-            check=True, capture_output=True, text=True).stdout
+            check=True, capture_output=True, text=True,
+            env=os.environ | {'PATH': packages.PATH}).stdout
         for line in text.splitlines():
             kind, _blank, path = line.partition(' ')
             if kind == 'insmod':

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 import re
 import shutil
@@ -30,6 +31,8 @@ EXTRA = ('nvme-cli', 'libnvme1', 'libjson-c5', 'dmsetup',
          'libdevmapper1.02.1', 'cryptsetup-bin', 'libcryptsetup12',
          'libargon2-1', 'libpopt0')
 # Debian's folders are links into /usr, while packages may have folders.
+# Users who are not root have no such folders in theirs.
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 USR_LINKS = ('bin', 'sbin', 'lib', 'lib64')
 
 
@@ -88,7 +91,8 @@ def unpack(cache: pathlib.Path) -> Unpacked:
     version = name.removeprefix('linux-image-')
     if not kernel.exists():
         _unpack(name, cache, kernel)
-        subprocess.run(['depmod', '-b', str(kernel), version], check=True)
+        subprocess.run(['depmod', '-b', str(kernel), version], check=True,
+                       env=os.environ | {'PATH': PATH})
     if not extra.exists():
         begun = extra.with_suffix('.new')
         shutil.rmtree(begun, ignore_errors=True)
