@@ -38,16 +38,20 @@ class Breaker:
         self._ways = _ways(services.ServiceTroubles(lab, past, broken),
                            clusters.ClusterTroubles(lab, broken))
 
-    def run(self, breaks: Sequence[plan.Break], begin: float) -> None:
+    def run(self, breaks: Sequence[plan.Break], begin: float,
+            over: Callable[[], bool]) -> None:
         """Do all of them; returns when everything is mended again.
 
         :param begin: monotonic time at which the plan starts.
+        :param over: whether to leave out the rest.
         :raises DaemonFailed: something could not be mended.
         """
         with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
             started = []
             for item in breaks:
                 time.sleep(max(0.0, begin + item.at - time.monotonic()))
+                if over():
+                    break
                 started.append(pool.submit(self._do, item))
         for done in started:
             done.result()

@@ -53,6 +53,12 @@ class History:
         with self._lock:
             self.troubles[name] += 1
 
+    @property
+    def kills(self) -> int:
+        """How many services were killed."""
+        with self._lock:
+            return self.troubles[KILLS]
+
     def tell(self, line: str) -> None:
         """Add a line for people."""
         with self._lock:
@@ -77,8 +83,7 @@ class History:
     def want(self, volume_id: str, size: int) -> None:
         """A user asks for a volume to grow to `size` GiB."""
         with self._lock:
-            self._wanted[volume_id] = max(size,
-                                          self._wanted.get(volume_id, 0))
+            self._wanted[volume_id] = size
 
     @property
     def wanted(self) -> dict[str, int]:

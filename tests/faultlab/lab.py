@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent import futures
 import contextlib
 import dataclasses
+import math
 import threading
 import time
 from typing import Any
@@ -30,6 +31,7 @@ from tests.faultlab import breaking
 from tests.faultlab import doors
 from tests.faultlab import history
 from tests.faultlab import plan
+from tests.faultlab import repairs
 from tests.faultlab import users
 from tests.stack import bed
 from tests.stack import operators
@@ -61,26 +63,46 @@ class Result:
         return not self.findings and not self.remains
 
 
-def run(lab: bed.Bed, planned: plan.Plan) -> Result:
-    """Carry a plan out over services that run."""
+def run(lab: bed.Bed, planned: plan.Plan, kills: float = math.inf
+        ) -> Result:
+    """Carry a plan out over services that run.
+
+    :param kills: when so many services were killed, the rest of the plan is
+        left out.
+    """
     past = history.History()
+
+    def over() -> bool:
+        return past.kills >= kills
+
     crowd = users.Users(lab.stack, past)
     crowd.prepare()
     begin = time.monotonic()
     breaker = breaking.Breaker(lab, past)
     with _observed(lab, past), futures.ThreadPoolExecutor(1) as pool:
-        broken = pool.submit(breaker.run, planned.breaks, begin)
-        crowd.run(planned.steps, begin)
+        broken = pool.submit(breaker.run, planned.breaks, begin, over)
+        crowd.run(planned.steps, begin, over)
         broken.result()
     seconds = time.monotonic() - begin
     cleaned, findings = _settle(lab, past)
+    findings += _compare(lab, past)
+    wrong_sizes = repairs.sizes(findings)
+    if wrong_sizes:
+        cleaned += [*wrong_sizes, *repairs.audit(lab)]
+        findings = [item for item in findings if item not in wrong_sizes]
+        findings += _compare(lab, past)
     books = lab.stack.records()
-    findings += [*lab.findings(), *past.losses(books),
-                 *doors.findings(lab, books)]
     left = (f'{len(books.volumes)} volumes, {len(books.snapshots)} snapshots'
             f', {len(books.attachments)} attachments')
     return Result(planned, past, tuple(cleaned), tuple(findings), left,
                   tuple(_remove_all(lab)), seconds)
+
+
+def _compare(lab: bed.Bed, past: history.History) -> list[str]:
+    """Return all that is wrong now."""
+    books = lab.stack.records()
+    return [*lab.findings(), *past.losses(books),
+            *doors.findings(lab, books)]
 
 
 @contextlib.contextmanager

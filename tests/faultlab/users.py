@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent import futures
 import threading
 import time
@@ -79,15 +79,19 @@ class Users:
             self._sdk.create_type(name=name, extra_specs={
                 'multiattach': '<is> True', 'compression': compression})
 
-    def run(self, steps: Sequence[plan.Step], begin: float) -> None:
+    def run(self, steps: Sequence[plan.Step], begin: float,
+            over: Callable[[], bool]) -> None:
         """Do all steps; returns when the last one has its answer.
 
         :param begin: monotonic time at which the plan starts.
+        :param over: whether to leave out the rest.
         """
         asked = []
         with futures.ThreadPoolExecutor(USERS) as pool:
             for step in steps:
                 time.sleep(max(0.0, begin + step.at - time.monotonic()))
+                if over():
+                    break
                 if not self._busy.acquire(blocking=False):
                     self._past.count(step.act.value, 'nobody had time')
                     continue
@@ -115,8 +119,7 @@ class Users:
         except Nothing:
             return 'nothing to do it with'
         except exceptions.HttpException as exc:
-            status = exc.status_code or 500
-            return 'refused' if status < 500 else 'failed'
+            return 'refused' if _refused(exc) else 'failed'
         except (OSError, auth_exceptions.ClientException,
                 exceptions.SDKException, pymysql.Error):
             return 'failed'
@@ -160,8 +163,14 @@ class Users:
     def _extend(self, step: plan.Step, books: records.CinderRecords) -> None:
         volume = _pick(step, [item for item in _usable(books)
                               if item.size_gib < LARGEST])
+        before = self._past.wanted.get(volume.id, 0)
         self._past.want(volume.id, volume.size_gib + 1)
-        self._sdk.extend_volume(volume.id, volume.size_gib + 1)
+        try:
+            self._sdk.extend_volume(volume.id, volume.size_gib + 1)
+        except exceptions.HttpException as exc:
+            if _refused(exc):
+                self._past.want(volume.id, before)
+            raise
 
     def _retype(self, step: plan.Step, books: records.CinderRecords) -> None:
         volume = _pick(step, _usable(books))
@@ -198,9 +207,14 @@ class Users:
         try:
             delete(object_id)
         except exceptions.HttpException as exc:
-            if exc.status_code and exc.status_code < 500:
+            if _refused(exc):
                 self._past.keep(object_id)
             raise
+
+
+def _refused(exc: exceptions.HttpException) -> bool:
+    """Whether it is certain that nothing was done."""
+    return (exc.status_code or 500) < 500
 
 
 def _check_room(books: records.CinderRecords) -> None:

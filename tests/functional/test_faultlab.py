@@ -16,15 +16,15 @@ from __future__ import annotations
 from oslotest import base
 from testtools import content
 
-from tests.faultlab import history
 from tests.faultlab import lab
 from tests.faultlab import plan
 from tests.faultlab import report
 from tests.stack import bed
 
 SEED = 4
-SECONDS = 75.0
 KILLS = 10
+# Most of it is left out, unless the machine is slow.
+SECONDS = 300.0
 
 
 class CrashPointsTest(base.BaseTestCase):
@@ -34,9 +34,9 @@ class CrashPointsTest(base.BaseTestCase):
         planned = plan.make(SEED, SECONDS, {plan.Trouble.KILL_AT: 1})
         with bed.Bed() as running:
             running.stack.start()
-            result = lab.run(running, planned)
+            result = lab.run(running, planned, KILLS)
             running.stack.stop()
         self.addDetail('report', content.text_content('\n'.join(
             [*report.summary(result), '', *report.details(result)])))
         self.assertTrue(result.good)
-        self.assertGreaterEqual(result.past.troubles[history.KILLS], KILLS)
+        self.assertGreaterEqual(result.past.kills, KILLS)

@@ -37,6 +37,7 @@ _IN_PROGRESS = frozenset({
 # What has all its data, and nobody works on any more.
 _STRANDED = frozenset({'reverting', 'retyping'})
 _GROWING = frozenset({'extending', 'error_extending'})
+_USABLE = frozenset({'available', 'in-use'})
 _BROKEN = frozenset({'creating', 'deleting', 'error', 'error_deleting'})
 
 
@@ -62,7 +63,8 @@ class Operator:
                  released: Collection[str] = ()) -> list[str]:
         """Bring everything to rest.
 
-        :param sizes: GiB that volumes were asked to grow to, by id.
+        :param sizes: GiB that volumes were asked to grow to, by id; those
+            that have not are asked again.
         :param kept: ids of volumes that hold data: one in error is put
             back into use, where any other is deleted.
         :param released: ids of attachments that were to go; a delete that
@@ -138,7 +140,9 @@ class Operator:
             self._tell(f'reset volume {volume.id} ({volume.status})')
         elif volume.status in _BROKEN:
             self._delete_volume(sdk, volume)
-        elif volume.status in _GROWING:
+        elif volume.status in _GROWING or (
+                volume.status in _USABLE
+                and volume.size < sizes.get(volume.id, 0)):
             self._grow(sdk, volume, sizes[volume.id])
 
     @staticmethod
