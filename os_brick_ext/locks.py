@@ -24,6 +24,8 @@ from os_brick_ext import errors
 from os_brick_ext import timing
 
 PREFIX = 'os-brick-ext-'
+# Seconds between two tries: many may wait for what each holds for a moment.
+LONGEST_PAUSE = 0.1
 
 
 class Locks:
@@ -41,10 +43,12 @@ class Locks:
         self._folder = folder
 
     @contextlib.contextmanager
-    def held(self, name: str, deadline: timing.Deadline) -> Iterator[None]:
+    def held(self, name: str, deadline: timing.Deadline,
+             shared: bool = False) -> Iterator[None]:
         """Hold a lock.
 
         :param name: of letters, digits and ``.-_``.
+        :param shared: with others who do the same.
         :raises Busy: somebody held it until the deadline.
         :raises NotReady: no folder is configured, or it cannot be used.
         """
@@ -55,7 +59,8 @@ class Locks:
         path = pathlib.Path(self._folder, f'{PREFIX}{name}')
         try:
             descriptor = timing.wait_until(
-                lambda: _try(path), deadline, f'the lock {path}')
+                lambda: _try(path, shared), deadline, f'the lock {path}',
+                longest=LONGEST_PAUSE)
         except timing.TimedOut as exc:
             raise errors.Busy(
                 f'another operation holds the lock {path}') from exc
@@ -65,11 +70,7 @@ class Locks:
         try:
             yield
         finally:
-            # Before it is let go: whoever opened the file in the meantime
-            # will find that it is no longer the one in the folder.
-            with contextlib.suppress(PermissionError, FileNotFoundError):
-                path.unlink()
-            os.close(descriptor)
+            _release(path, descriptor, shared)
 
 
 def _open(path: pathlib.Path) -> int:
@@ -89,11 +90,26 @@ def _open(path: pathlib.Path) -> int:
         return descriptor
 
 
-def _try(path: pathlib.Path) -> int | None:
+def _release(path: pathlib.Path, descriptor: int, shared: bool) -> None:
+    """Let a lock go, and leave no file if nobody else shares it."""
+    try:
+        if shared:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Before it is let go: whoever opened the file in the meantime
+        # will find that it is no longer the one in the folder.
+        path.unlink()
+    except (BlockingIOError, PermissionError, FileNotFoundError):
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _try(path: pathlib.Path, shared: bool) -> int | None:
     """:returns: a descriptor that holds the lock, or None."""
     descriptor = _open(path)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(descriptor), os.stat(path)):
             return descriptor
     except (BlockingIOError, FileNotFoundError):

@@ -189,7 +189,7 @@ class Native:
 
     def confirm(self, key: conn_props.VolumeKey) -> bool:
         """:returns: whether the volume is seen while nobody disconnects."""
-        with self._locked(key.subsystem_nqn, self._deadline()):
+        with self._locked(key.subsystem_nqn, self._deadline(), shared=True):
             found = self._kernel.find(key)
             return found is not None and found.usable
 
@@ -248,10 +248,11 @@ class Native:
                 f'volume {key.volume_uuid}: still connected to '
                 f'{key.subsystem_nqn}') from exc
 
-    def _locked(self, subsystem_nqn: str, deadline: timing.Deadline
+    def _locked(self, subsystem_nqn: str, deadline: timing.Deadline,
+                shared: bool = False
                 ) -> contextlib.AbstractContextManager[None]:
         digest = hashlib.sha256(subsystem_nqn.encode('ascii')).hexdigest()
-        return self._locks.held(f'cluster-{digest[:32]}', deadline)
+        return self._locks.held(f'cluster-{digest[:32]}', deadline, shared)
 
 
 def _each(act: Callable[[T], None], items: Iterable[T]) -> None:

@@ -80,20 +80,23 @@ class Quiet:
 
 
 def wait_until(probe: Callable[[], T | None], deadline: Deadline, what: str,
-               wake: Wake | None = None) -> T:
+               wake: Wake | None = None,
+               longest: float | None = None) -> T:
     """Ask `probe` until it answers something.
 
     It is asked at once, then whenever `wake` says so and, for the case that
-    an event is lost, after pauses that grow from 20 ms to one second. It is
+    an event is lost, after pauses that grow from 20 ms to `longest`. It is
     asked once more after the last pause.
 
     :param probe: returns None for "not yet"; what it raises goes up.
     :param what: what is waited for, for the error.
+    :param longest: seconds; one by default.
     :returns: the first answer of `probe` that is not None.
     :raises TimedOut: `probe` answered None until the deadline.
     """
     wake = wake or Quiet()
     pause = FIRST_PAUSE
+    limit = LONGEST_PAUSE if longest is None else longest
     while True:
         answer = probe()
         if answer is not None:
@@ -101,4 +104,4 @@ def wait_until(probe: Callable[[], T | None], deadline: Deadline, what: str,
         if deadline.expired():
             raise TimedOut(what)
         wake.wait(min(pause, deadline.remaining()))
-        pause = min(pause * GROWTH, LONGEST_PAUSE)
+        pause = min(pause * GROWTH, limit)

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -163,8 +164,9 @@ class LocksTest(test_base.BaseTestCase):
         self.folder = self.useFixture(fixtures.TempDir()).path
         self.locks = locks.Locks(self.folder)
 
-    def held(self, name: str, seconds: float = 0.05):
-        return self.locks.held(name, timing.Deadline.after(seconds))
+    def held(self, name: str, seconds: float = 0.05, shared: bool = False):
+        return self.locks.held(
+            name, timing.Deadline.after(seconds), shared)
 
     def take(self, name: str) -> None:
         with self.held(name):
@@ -175,6 +177,21 @@ class LocksTest(test_base.BaseTestCase):
             self.assertRaises(errors.Busy, self.take, 'one')
             self.take('two')
         self.take('one')
+
+    def test_it_can_be_shared(self) -> None:
+        with contextlib.ExitStack() as stack:
+            first = self.held('one', shared=True)
+            first.__enter__()
+            stack.enter_context(self.held('one', shared=True))
+            self.assertRaises(errors.Busy, self.take, 'one')
+            # Who leaves first must leave it to the other.
+            first.__exit__(None, None, None)
+            self.assertRaises(errors.Busy, self.take, 'one')
+            stack.enter_context(self.held('one', shared=True))
+        self.assertEqual([], os.listdir(self.folder))
+        with self.held('one'):
+            self.assertRaises(
+                errors.Busy, self.held('one', shared=True).__enter__)
 
     def test_it_excludes_other_processes(self) -> None:
         text = (
