@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.embedded import tokens
 from tests.functional import base
 
 GIB = 1024 ** 3
@@ -82,6 +83,21 @@ class FeatureTest(base.FunctionalTest):
                   'the new type')
         self.settled(sdk, volume)
         self.assertEqual('true', self.on_array(volume)[1]['compression'])
+        self.audit()
+
+    def test_transfer(self) -> None:
+        """A volume goes to another project; the array has no part in it."""
+        sdk = self.start()
+        volume = self.create(sdk)
+        before = self.on_array(volume)
+        others = self.cloud.sdk(tokens.Identity('eve', 'elsewhere',
+                                                ('member', 'reader')))
+        offer = sdk.create_transfer(volume_id=volume.id, name='gift')
+        others.accept_transfer(offer.id, offer.auth_key)
+        self.assertEqual('elsewhere', others.get_volume(volume.id).project_id)
+        self.assertEqual(before, self.on_array(volume))
+        self.audit()
+        self.delete(others, volume)
         self.audit()
 
     def test_cluster_added(self) -> None:

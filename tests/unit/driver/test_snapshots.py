@@ -12,7 +12,10 @@
 
 """Snapshots that clusters fail at, and names of theirs that are taken."""
 
+import os
 from typing import Any
+
+from cinder import coordination
 
 from cinder_lightbits_federation import exception as lb_exception
 from tests.unit.driver import base
@@ -37,6 +40,21 @@ class SnapshotTestCase(base.FederationTestCase):
              })
         made: dict[str, Any] = reply.json()
         return made
+
+    def lock_files(self, volume: Any) -> list[str]:
+        """Lock files that name a volume."""
+        folder = os.path.dirname(coordination.COORDINATOR._file_path)
+        return [name for name in os.listdir(folder) if volume.id in name]
+
+    def test_its_lock_file_goes_with_the_volume(self) -> None:
+        volume = self.made(self.driver)
+        self.driver.create_snapshot(self.snapshot(volume))
+        self.assertEqual(1, len(self.lock_files(volume)))
+
+        for _twice in range(2):
+            self.driver.clean_volume_file_locks(volume.id)
+
+            self.assertEqual([], self.lock_files(volume))
 
     def test_a_name_that_is_taken(self) -> None:
         snapshot = self.snapshot(self.source)
