@@ -27,6 +27,7 @@ from cinder_lightbits_federation import inventory
 from cinder_lightbits_federation.lightbits import client as lb_client
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
+from cinder_lightbits_federation.memory import EndpointMemory
 from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
@@ -77,13 +78,15 @@ class Status:
 class Cluster:
     """Thread-safe. Opens no connection before the first call.
 
+    :param memory: keeps the endpoints over restarts; None for not at all.
     :param identify: called with the UUID at first contact; returns why this
         cluster must not serve (another section has it already), or None.
     """
 
     def __init__(self, settings: ClusterSettings, default_project: str,
                  identify: Callable[[Cluster, str],
-                                    errors.SettingProblem | None]) -> None:
+                                    errors.SettingProblem | None],
+                 memory: EndpointMemory | None = None) -> None:
         self.settings = settings
         self.client = lb_client.LightbitsClient(settings.client,
                                                 settings.tokens)
@@ -92,6 +95,11 @@ class Cluster:
         self.snapshot_pace = Pace()
         self.wanted = threading.Event()
         self._identify = identify
+        self._memory = memory
+        self._kept: tuple[str, ...] = ()
+        if memory is not None and self.client.uuid is not None:
+            self._kept = memory.recall(self.client.uuid)
+            self.client.recall(self._kept)
         self._default_project = default_project
         self._project = settings.project(default_project)
         self._refreshing = threading.Lock()
@@ -281,7 +289,8 @@ class Cluster:
         try:
             vitals = inventory.take_vitals(self.client, self._project,
                                            deadline)
-            if self._facts is None or not self._looks % FACTS_EVERY:
+            if (self._facts is None or not self._looks % FACTS_EVERY
+                    or self._changed_release(vitals)):
                 self._facts = inventory.take_facts(
                     self.client, self._project, vitals.cluster_rights,
                     deadline)
@@ -295,6 +304,19 @@ class Cluster:
         self._looks += 1
         return self._accept(vitals)
 
+    def _changed_release(self, vitals: inventory.Vitals) -> bool:
+        """Whether an upgrade has begun or ended: it may do more now."""
+        before = self._vitals
+        return before is not None and (
+            (before.version, before.info.upgrade)
+            != (vitals.version, vitals.info.upgrade))
+
+    def _keep_endpoints(self, vitals: inventory.Vitals) -> None:
+        found = vitals.info.api_endpoints
+        if self._memory is not None and found and found != self._kept:
+            self._kept = found
+            self._memory.keep(vitals.info.uuid, found)
+
     def _accept(self, vitals: inventory.Vitals) -> bool:
         problem = (self._identify(self, vitals.info.uuid)
                    or self._project_problem())
@@ -302,6 +324,7 @@ class Cluster:
             self._set_status(Status(Connection.MISCONFIGURED, problem))
             return False
         self.client.learn(vitals.info.api_endpoints)
+        self._keep_endpoints(vitals)
         self._vitals = vitals
         self._suspect = False
         self.breaker.close()

@@ -40,6 +40,7 @@ from cinder_lightbits_federation.goldenrules import Image
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation.manage import Manage
+from cinder_lightbits_federation.memory import EndpointMemory
 from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation import placement
 from cinder_lightbits_federation.placement import Decision
@@ -71,12 +72,14 @@ class Federation:
     """One backend. Thread-safe after `start`.
 
     :param get_lock: gives a tooz lock by name.
+    :param memory: keeps the endpoints of clusters over restarts.
     """
 
     def __init__(self, settings: FederationSettings,
-                 get_lock: locks.GetLock) -> None:
+                 get_lock: locks.GetLock,
+                 memory: EndpointMemory | None = None) -> None:
         self.owner = ownership.Owner(settings.federation_id)
-        self.registry = Registry(settings)
+        self.registry = Registry(settings, memory)
         self.placer = Placer(self.registry, secrets.randbits(64))
         self.finder = Finder(self.registry, self.owner)
         self._creator = Creator(self.owner)

@@ -20,6 +20,7 @@ import threading
 import time
 
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.expiry import ExpiryWatch
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.views import Use
 
@@ -42,6 +43,7 @@ class Keeper:
         self._interval = interval
         self._stopped = threading.Event()
         self._complained = time.monotonic()
+        self._expiry = ExpiryWatch(cluster)
 
     def start(self) -> None:
         """Start looking; `seen` is set after the first look."""
@@ -68,8 +70,10 @@ class Keeper:
         if not self.cluster.allows(Use.ASK):
             return True
         try:
-            return self.cluster.refresh(Deadline.after(
+            good = self.cluster.refresh(Deadline.after(
                 self.cluster.settings.client.api_timeout))
+            self._expiry.look()
+            return good
         except Exception:  # A thread's top: nobody would notice its death.
             LOG.exception('Looking at cluster %s failed.', self.cluster.name)
             return False

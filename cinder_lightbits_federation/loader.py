@@ -247,6 +247,7 @@ def cluster_settings(backend: Backend, sections: ClusterSections, name: str
         token_option=token_option, trust_option=trust_option,
         token_scope=(lb_tokens.TokenScope(option['token_scope'])
                      if isinstance(tokens, lb_tokens.MintedToken) else None),
+        credential_lifetime=option['credential_lifetime'],
         signature=_signature(option),
         token_signature=_signature({key: option[key]
                                     for key in TOKEN_OPTIONS}))

@@ -175,6 +175,10 @@ cluster_opts = [
             ('project', 'Tokens of one project each; no cluster rights.'),
             ('system', 'One token with rights on the whole cluster.')],
         help='Scope of minted tokens, which is where the key was uploaded.'),
+    cfg.IntOpt(
+        'credential_lifetime', default=365, min=0, max=36500,
+        help='Days after which the key in private_key_file is to be '
+             'replaced; a warning is logged 30 days before. 0: never.'),
     cfg.StrOpt(
         'tls_ca_file',
         help="CA certificate(s) (PEM) that signed the cluster's API "

@@ -28,6 +28,7 @@ from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.keeper import Keeper
 from cinder_lightbits_federation.lightbits import errors as lb_errors
+from cinder_lightbits_federation.memory import EndpointMemory
 from cinder_lightbits_federation.settings import BrokenCluster
 from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.settings import FederationSettings
@@ -58,12 +59,16 @@ class Registry:
 
     No thread or connection exists before `start`: the service forks after
     its drivers are built.
+
+    :param memory: keeps the endpoints of clusters over restarts.
     """
 
-    def __init__(self, settings: FederationSettings) -> None:
+    def __init__(self, settings: FederationSettings,
+                 memory: EndpointMemory | None = None) -> None:
         self.settings = settings
         # Live services without a cluster, by its name; see `sharing`.
         self.strangers: Mapping[str, tuple[str, ...]] = {}
+        self._memory = memory
         self._lock = threading.Lock()
         self._keepers = {item.name: self._keeper(item)
                          for item in settings.clusters}
@@ -226,8 +231,8 @@ class Registry:
         return None
 
     def _keeper(self, item: ClusterSettings) -> Keeper:
-        return Keeper(Cluster(item, self.settings.project, self._identify),
-                      self.settings.poll_interval)
+        return Keeper(Cluster(item, self.settings.project, self._identify,
+                              self._memory), self.settings.poll_interval)
 
     def _tell_broken(self) -> None:
         for item in self.broken:

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 import weakref
 
@@ -26,6 +27,7 @@ from cinder_lightbits_federation.audit.database import wanted_projects
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation import loader
+from cinder_lightbits_federation.memory import EndpointMemory
 from cinder_lightbits_federation import records
 from cinder_lightbits_federation.returning import audited
 from cinder_lightbits_federation.returning import held_back
@@ -65,6 +67,11 @@ def _mutated(conf: Any, fresh: Any) -> None:
 
 def _get_lock(name: str) -> Any:
     return coordination.COORDINATOR.get_lock(name)
+
+
+def memory_folder() -> str:
+    """:returns: where the endpoints of clusters are kept."""
+    return os.path.join(CONF.state_path, 'lightbits-federation')
 
 
 def check_locks(allowed: bool) -> None:
@@ -115,7 +122,8 @@ class Service:
         settings = applied(configured, seen.states)
         self._waiting = seen.lost - lost_now(settings)
         self.federation = Federation(held_back(settings, self._waiting),
-                                     _get_lock)
+                                     _get_lock,
+                                     EndpointMemory(memory_folder()))
         self._check_times()
         self._watcher: Watcher | None = None
         self._sweeper = Sweeper(self._sweep, self.federation.golden.grown)

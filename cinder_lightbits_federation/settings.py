@@ -43,6 +43,8 @@ class ClusterSettings:
     :param token_option: the option that provides the token, for messages.
     :param trust_option: the option that decides whom to trust, likewise.
     :param token_scope: of minted tokens; None where none are minted.
+    :param credential_lifetime: days after which a key is to be replaced; 0
+        for never.
     :param signature: differs when anything in the section does.
     :param token_signature: differs when the source of tokens does.
     :param project_map: project names on this cluster where they differ.
@@ -57,6 +59,7 @@ class ClusterSettings:
     token_option: str
     trust_option: str
     token_scope: lb_tokens.TokenScope | None = None
+    credential_lifetime: int = 0
     signature: str = ''
     token_signature: str = ''
 

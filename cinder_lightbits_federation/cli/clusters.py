@@ -29,6 +29,8 @@ from cinder_lightbits_federation.cli.columns import Ratio
 from cinder_lightbits_federation.cli.columns import Size
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.expiry import expiries
+from cinder_lightbits_federation.expiry import Expiry
 from cinder_lightbits_federation.lightbits import client as lb_client
 from cinder_lightbits_federation.lightbits import endpoints
 from cinder_lightbits_federation.lightbits import errors as lb_errors
@@ -142,8 +144,16 @@ def _details(cluster: Cluster) -> dict[str, Any]:
         'upgrading': view.upgrading,
         'projects': Names(sorted(view.projects or ())),
         'qos_policies': Names(sorted(view.qos_policies or ())),
+        'expiries': Names([_ending(item) for item in expiries([cluster])]),
         'failure_domains': Names(sorted(view.failure_domains or ())),
     }
+
+
+def _ending(item: Expiry) -> str:
+    """:returns: what ends when, on a line."""
+    when = time.strftime('%Y-%m-%d', time.gmtime(item.ends))
+    return (f'{item.kind.value} {item.subject}: {when}, '
+            f'{int(item.days_left(time.time()))} days left')
 
 
 def _version(cluster: Cluster) -> str:

@@ -33,8 +33,10 @@ from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation import loader
+from cinder_lightbits_federation.memory import EndpointMemory
 from cinder_lightbits_federation.ownership import Owner
 from cinder_lightbits_federation.registry import Registry
+from cinder_lightbits_federation.service import memory_folder
 from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.sharing import applied
@@ -209,7 +211,8 @@ class Session:
     def registry(self) -> Registry:
         """The clusters; none was asked anything yet."""
         if self._registry is None:
-            self._registry = Registry(self.settings)
+            self._registry = Registry(
+                self.settings, EndpointMemory(memory_folder(), False))
             for item in self._registry.broken:
                 LOG.warning('Cluster %s is not used: %s', item.name,
                             item.problem)

@@ -69,6 +69,17 @@ class LightbitsClient(volumes.VolumeCalls, snapshots.SnapshotCalls,
         """
         self._transport.learn(addresses)
 
+    def recall(self, addresses: Iterable[str]) -> None:
+        """Know API endpoints from an earlier time, before any was asked.
+
+        Nothing is recalled for a cluster without an expected UUID.
+        """
+        self._transport.recall(addresses)
+
+    def certificates(self) -> list[bytes]:
+        """:returns: what endpoints presented last (DER)."""
+        return self._transport.certificates()
+
     def cluster_info(self, project: str, *,
                      deadline: timing.Deadline | None = None,
                      ) -> model.ClusterInfo:

@@ -72,11 +72,13 @@ class Gate:
 
     :param welcome: told what the cluster says of itself, once it is proved
         to be the right one.
+    :ivar certificate: what was presented last (DER), trusted or not.
     """
 
     def __init__(self, endpoint: endpoints.Endpoint, trust: tls.TlsTrust,
                  who: identity.Identity,
                  welcome: Callable[[model.ClusterInfo], None]) -> None:
+        self.certificate: bytes | None = None
         self.endpoint = endpoint
         self.trust = trust
         self.who = who
@@ -186,11 +188,13 @@ class ProvenConnection(urllib3_connection.HTTPSConnection):
 
     def _judge(self) -> None:
         trust = self._gate.trust
-        if not trust.fingerprints:
-            return
         if not isinstance(self.sock, ssl.SSLSocket):
             raise errors.Untrusted('the connection has no certificate')
-        trust.check(self.sock.getpeercert(binary_form=True))
+        certificate = self.sock.getpeercert(binary_form=True)
+        self._gate.certificate = certificate
+        if not trust.fingerprints:
+            return
+        trust.check(certificate)
         self.is_verified = True
 
     def _prove(self, opening: Opening, budget: timing.Deadline) -> None:

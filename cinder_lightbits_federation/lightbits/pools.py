@@ -71,6 +71,12 @@ class Pools:
         return connection.ProvenPool(gate, self._context,
                                      self._config.pool_size)
 
+    def certificates(self) -> list[bytes]:
+        """:returns: what endpoints presented last (DER)."""
+        with self._lock:
+            found = [pool.gate.certificate for pool in self._pools.values()]
+        return [item for item in found if item is not None]
+
     def drop(self, endpoint: endpoints.Endpoint) -> None:
         """Close what is idle to `endpoint`; calls under way go on."""
         with self._lock:

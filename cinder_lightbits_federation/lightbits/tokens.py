@@ -217,6 +217,11 @@ class MintedToken:
         self._key: rsa.RSAPrivateKey | None = None
         self._minted: dict[str, _Minted] = {}
 
+    @property
+    def key_file(self) -> str:
+        """Where the private key is."""
+        return self._key_file
+
     def __repr__(self) -> str:
         return (f'MintedToken({self._key_file!r}, {self._credential_id!r}, '
                 f'{self._scope})')

@@ -77,6 +77,18 @@ class HttpsTransport:
         """:returns: what is known of every endpoint."""
         return self._selector.status()
 
+    def certificates(self) -> list[bytes]:
+        """:returns: what endpoints presented last (DER)."""
+        return self._pools.certificates()
+
+    def recall(self, addresses: Iterable[str]) -> None:
+        """Know endpoints from an earlier time, before any was asked.
+
+        Only of a cluster whose UUID is configured: they have to prove it.
+        """
+        if self._config.learn_endpoints and self._config.expected_uuid:
+            self._selector.learn(parsed(addresses))
+
     def _welcome(self, info: model.ClusterInfo) -> None:
         self.learn(info.api_endpoints)
 

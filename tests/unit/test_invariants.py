@@ -384,6 +384,13 @@ class LogsTest(base.BaseTestCase):
     def test_no_secret(self) -> None:
         self.assertEqual([], invariants.check_logs({'a': 'fine'}, ['eyJ']))
 
+    def test_a_token_that_nobody_knew_beforehand(self) -> None:
+        token = '.'.join((f'eyJ{"a" * 30}', f'eyJ{"b" * 90}', 'c_-' * 60))
+        self.assertEqual(
+            [invariants.Finding(invariants.Kind.SECRET_LOGGED, 'a',
+                                'line 2')],
+            invariants.check_logs({'a': f'eyJ is fine\nx {token} y'}, []))
+
 
 class LoadTest(base.BaseTestCase):
 

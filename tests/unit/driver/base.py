@@ -82,6 +82,7 @@ class FederationTestCase(test.TestCase):
         super().setUp()
         self.context = context.get_admin_context()
         self.folder = tempfile.mkdtemp()
+        CONF.set_override('state_path', self.folder)
         self.unique = uuidlib.uuid4().hex[:8]
         self.arrays: dict[str, SimCluster] = {}
         for name in self.CLUSTERS:
