@@ -275,6 +275,7 @@ class Federation:
             LOG.info('placement volume=%s size=%d replicas=%d %s',
                      request.ref.name_id, request.size, wanted.replicas,
                      decision.explain())
+            self.placer.remember(request.ref.name_id, request.size, decision)
             if held is None:
                 raise self._nowhere(request, decision)
             try:

@@ -24,6 +24,8 @@ from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import placement
 from cinder_lightbits_federation.placement import Decision
 from cinder_lightbits_federation.placement import PlacementRequest
+from cinder_lightbits_federation.recollection import Decided
+from cinder_lightbits_federation.recollection import Recollection
 from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.reservations import Reservation
 from cinder_lightbits_federation.reservations import Reservations
@@ -61,6 +63,7 @@ class Placer:
         self._seed = seed
         self._lock = threading.Lock()
         self.reservations = PROMISED
+        self.recollection = Recollection()
 
     def views(self) -> tuple[ClusterView, ...]:
         """:returns: pictures of all clusters, reservations counted."""
@@ -91,6 +94,14 @@ class Placer:
                                    deadline.capped(REFRESH_LIMIT))
             decision, held = self._try(request, None)
         return decision, held
+
+    def remember(self, volume: str, size: int, decision: Decision) -> None:
+        """Note a decision, for people who ask later.
+
+        :param size: bytes, replicas not counted.
+        """
+        self.recollection.add(Decided(time.time(), volume, size,
+                                      decision.explain()))
 
     def _try(self, request: PlacementRequest, max_age: float | None
              ) -> tuple[Decision, Reservation | None]:

@@ -38,6 +38,7 @@ from cinder_lightbits_federation.sharing import lost_now
 from cinder_lightbits_federation.sharing import Shared
 from cinder_lightbits_federation.sharing import Strangers
 from cinder_lightbits_federation.store.place import url_of
+from cinder_lightbits_federation.store.reports import Report
 from cinder_lightbits_federation.sweeper import Sweeper
 from cinder_lightbits_federation.views import Use
 from cinder_lightbits_federation.watcher import Watcher
@@ -185,9 +186,15 @@ class Service:
         :returns: something that differs when states have to be applied.
         """
         registry = self.federation.registry
-        stamp = self.shared.exchange(registry.clusters).stamp
+        stamp = self.shared.exchange(registry.clusters,
+                                     self._report()).stamp
         self._bar(self.shared.strangers(registry.clusters))
         return stamp
+
+    def _report(self) -> Report:
+        placer = self.federation.placer
+        return Report({view.name: view.reserved for view in placer.views()
+                       if view.reserved}, placer.recollection.all())
 
     def _bar(self, strangers: Strangers) -> None:
         """Keep new volumes from clusters that some service is without."""

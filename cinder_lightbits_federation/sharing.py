@@ -28,6 +28,8 @@ from cinder_lightbits_federation.jobs.claims import Desk
 from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.store.engine import Store
+from cinder_lightbits_federation.store.reports import Report
+from cinder_lightbits_federation.store.reports import Reports
 from cinder_lightbits_federation.store.services import Knowledge
 from cinder_lightbits_federation.store.services import Known
 from cinder_lightbits_federation.store.services import Services
@@ -76,9 +78,11 @@ class Shared:
         self._host = host
         self.states = States(self._store, federation)
         self.services = Services(self._store, backend)
+        self.reports = Reports(self._store, backend)
         self.book = Book(self._store, backend)
         self.desk = Desk(self.book, host)
         self._seen = Sight()
+        self._reported: Report | None = None
         self._failing = False
 
     @property
@@ -108,7 +112,8 @@ class Shared:
                            self.services.all())
         return self._seen
 
-    def exchange(self, clusters: Iterable[Cluster]) -> Sight:
+    def exchange(self, clusters: Iterable[Cluster], report: Report
+                 ) -> Sight:
         """Tell what this service knows, and read what others have told.
 
         What was seen last is gone by while the store is away, which is told
@@ -116,6 +121,9 @@ class Shared:
         """
         try:
             self.services.tell(self._host, knowledge(clusters))
+            if report != self._reported:
+                self.reports.tell(self._host, report)
+                self._reported = report
             self.look()
         except errors.StoreUnavailable as exc:
             if not self._failing:
@@ -139,6 +147,7 @@ class Shared:
         self.desk.close()
         try:
             self.services.leave(self._host)
+            self.reports.leave(self._host)
         except errors.StoreUnavailable as exc:
             LOG.warning('Other services count this one as live for a while: '
                         '%s', exc)

@@ -140,6 +140,7 @@ def _serve(host: str, port: int, metrics: prometheus_client.CollectorRegistry,
 def _sources(session: Session, rounds: Rounds) -> dict[str, Source]:
     return {'clusters': functools.partial(_clusters, session),
             'records': functools.partial(_records, session),
+            'services': functools.partial(_services, session),
             'audit': functools.partial(_audited, rounds)}
 
 
@@ -159,6 +160,14 @@ def _records(session: Session) -> arrays.Metrics:
         {resource.lower(): books.tallies(resource, session.host,
                                          session.cluster_name)
          for resource in ('Volume', 'Snapshot')}, names)
+
+
+def _services(session: Session) -> arrays.Metrics:
+    shared = session.shared
+    if shared.missing:
+        return
+    yield from books.services(shared.services.all(), shared.reports.all())
+    yield from books.jobs(shared.book.all())
 
 
 def _audited(rounds: Rounds) -> arrays.Metrics:

@@ -31,6 +31,7 @@ from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli import capacity
 from cinder_lightbits_federation.cli import clusters
 from cinder_lightbits_federation.cli import credentials
+from cinder_lightbits_federation.cli import decisions
 from cinder_lightbits_federation.cli import detach
 from cinder_lightbits_federation.cli import exporter
 from cinder_lightbits_federation.cli import hosts
@@ -82,6 +83,7 @@ COMMANDS: dict[str, type[command.Command]] = {
     'job resume': jobs.JobResume,
     'job show': jobs.JobShow,
     'placement explain': placement.PlacementExplain,
+    'placement last': decisions.PlacementLast,
     'pools check-switch': pools.PoolsCheckSwitch,
     'snapshot list': listing.SnapshotList,
     'snapshot show': listing.SnapshotShow,

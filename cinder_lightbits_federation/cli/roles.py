@@ -116,6 +116,7 @@ NEEDS: Mapping[str, Needs] = {
     'job show': Needs(Role.NONE, database="the services' own: read"),
     'placement explain': Needs(Role.VIEWER, database='read',
                                better=_HEALTH),
+    'placement last': Needs(Role.NONE),
     'pools check-switch': Needs(Role.VIEWER, database='read; --yes writes'),
     'snapshot list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'snapshot show': Needs(Role.VIEWER, database='read', better=_PROJECTS),

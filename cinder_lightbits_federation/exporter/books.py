@@ -31,6 +31,8 @@ from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.location import TAG
 from cinder_lightbits_federation.sizes import GIB
+from cinder_lightbits_federation.store import reports as shared_reports
+from cinder_lightbits_federation.store.services import Knowledge
 
 _UUID = 36
 
@@ -90,6 +92,22 @@ def records(found: Mapping[str, Iterable[Tally]], names: Mapping[str, str]
             number.add_metric(values, item.number)
             sizes.add_metric(values, item.gib * GIB)
     yield from (number, sizes)
+
+
+def services(known: Iterable[Knowledge],
+             reports: Mapping[str, shared_reports.Report]) -> Metrics:
+    """Which services live, and what they have promised."""
+    ages = gauge('service_heartbeat_age_seconds', 'When a volume service was '
+                 'heard last.', ['host'])
+    for item in known:
+        ages.add_metric([item.host], item.age)
+    reserved = gauge('reserved_bytes', 'What a service has promised on a '
+                     'cluster and statistics do not show yet, replicas '
+                     'counted.', ['host', 'cluster'])
+    for host, report in reports.items():
+        for cluster, size in report.reserved.items():
+            reserved.add_metric([host, cluster], size)
+    yield from (ages, reserved)
 
 
 def jobs(known: Iterable[Job]) -> Metrics:

@@ -76,6 +76,12 @@ SERVICES = sa.Table(
     sa.Column('started', sa.Double, nullable=False),
     sa.Column('heartbeat', sa.Double, nullable=False))
 
+REPORTS = sa.Table(
+    'lightbits_reports', METADATA,
+    sa.Column('backend', sa.String(255), primary_key=True),
+    sa.Column('host', sa.String(255), primary_key=True),
+    sa.Column('report', sa.Text(LONG), nullable=False))
+
 MARKS = sa.Table(
     'lightbits_marks', METADATA,
     sa.Column('federation', sa.String(36), primary_key=True),

@@ -181,8 +181,9 @@ class ExporterTest(ObservedTestCase):
                 'lightbits_records', frozenset({
                     'cluster': cluster, 'resource': 'volume',
                     'status': status}.items())])
-        self.assertEqual(1, found['lightbits_exporter_source_up',
-                                  frozenset({('source', 'records')})])
+        for source in ('clusters', 'records', 'services', 'audit'):
+            self.assertEqual(1, found['lightbits_exporter_source_up',
+                                      frozenset({('source', source)})])
         self.assertLess(0, found[
             'lightbits_api_request_seconds_count',
             frozenset({('cluster', 'east'), ('outcome', 'ok')})])

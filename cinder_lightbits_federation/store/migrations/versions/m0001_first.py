@@ -78,6 +78,12 @@ def upgrade() -> None:
         sa.Column('heartbeat', sa.Double, nullable=False),
         if_not_exists=True)
     op.create_table(
+        'lightbits_reports',
+        sa.Column('backend', sa.String(255), primary_key=True),
+        sa.Column('host', sa.String(255), primary_key=True),
+        sa.Column('report', sa.Text(LONG), nullable=False),
+        if_not_exists=True)
+    op.create_table(
         'lightbits_marks',
         sa.Column('federation', sa.String(36), primary_key=True),
         sa.Column('name', sa.String(128), primary_key=True),
@@ -90,5 +96,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove the tables."""
-    for name in ('marks', 'services', 'lost', 'states', 'jobs'):
+    for name in ('marks', 'reports', 'services', 'lost', 'states', 'jobs'):
         op.drop_table(f'lightbits_{name}')
