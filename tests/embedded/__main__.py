@@ -39,6 +39,7 @@ if importlib.util.find_spec('cinder.monkey_patch'):
 else:
     importlib.import_module('cinder.cmd.volume')
 
+from tests.embedded import files  # noqa: E402
 from tests.embedded import services  # noqa: E402
 from tests.embedded import settings  # noqa: E402
 
@@ -53,6 +54,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
                         help='folder of all files; holds cinder.conf')
     parser.add_argument('--services', default=','.join(services.ALL),
                         help='which to run (default: %(default)s)')
+    parser.add_argument('--data-dir', type=pathlib.Path,
+                        help="folder of a simulator whose volumes' files are "
+                             'attached in place of devices')
     parser.add_argument('--parent-pid', type=int,
                         help='stop when this process is the parent no more')
     options = parser.parse_args(arguments)
@@ -85,6 +89,8 @@ def main(arguments: list[str]) -> int:
     layout = settings.Layout(options.state_dir.resolve())
     settings.prepare(layout)
     services.configure(layout)
+    if options.data_dir is not None:
+        files.use(options.data_dir)
     running = services.start(options.services)
     signal.signal(signal.SIGHUP, on_reload)
     ready = {'api': running.api.url if running.api else None,

@@ -44,16 +44,18 @@ class Cloud(clients.Clients):
         the sections it names.
     :param threads: native threads instead of eventlet.
     :param services: which to run, by comma.
+    :param data: folder of the simulator, to attach its volumes' files.
     """
 
     def __init__(self, state: pathlib.Path, config: str, *,
                  threads: bool = False,
-                 services: str = 'api,scheduler,volume') -> None:
+                 services: str = 'api,scheduler,volume',
+                 data: pathlib.Path | None = None) -> None:
         self.layout = settings.Layout(state.resolve())
         settings.prepare(self.layout)
         self.layout.config.write_text(config)
         self.process = processes.ServiceProcess(
-            self.layout, threads=threads, services=services)
+            self.layout, threads=threads, services=services, data=data)
         self._api: str | None = None
 
     def start(self) -> float:

@@ -38,13 +38,16 @@ class ServiceProcess:
 
     :param threads: native threads instead of eventlet.
     :param services: which to run, by comma.
+    :param data: folder of the simulator, to attach its volumes' files.
     """
 
     def __init__(self, layout: settings.Layout, *, threads: bool = False,
-                 services: str = 'api,scheduler,volume') -> None:
+                 services: str = 'api,scheduler,volume',
+                 data: pathlib.Path | None = None) -> None:
         self._layout = layout
         self._threads = threads
         self._services = services
+        self._data = data
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -103,10 +106,11 @@ class ServiceProcess:
         self._running().send_signal(signal.SIGHUP)
 
     def _command(self) -> list[str]:
+        data = [] if self._data is None else ['--data-dir', str(self._data)]
         return [sys.executable, '-m', 'tests.embedded',
                 '--state-dir', str(self._layout.state),
                 '--services', self._services,
-                '--parent-pid', str(os.getpid())]
+                '--parent-pid', str(os.getpid()), *data]
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {

@@ -68,7 +68,7 @@ QUIET = ','.join(f'{name}={level}' for name, level in {
     'cinder.manager': 'INFO', 'cinder.scheduler': 'INFO',
     'eventlet': 'WARNING', 'oslo_concurrency': 'INFO',
     'oslo_db': 'INFO', 'oslo_messaging': 'INFO', 'oslo_policy': 'INFO',
-    'oslo_service': 'INFO', 'py.warnings': 'ERROR',
+    'keystoneauth': 'INFO', 'oslo_service': 'INFO', 'py.warnings': 'ERROR',
     'sqlalchemy': 'WARNING', 'stevedore': 'INFO',
     'tests.embedded.wsgi': 'INFO', 'urllib3': 'INFO'}.items())
 

@@ -83,18 +83,24 @@ class FunctionalTest(work.Work, base.BaseTestCase):
                                   self.folder / 'tokens', access)
 
     def start(self, sections: list[federation.Section] | None = None,
-              backend: dict[str, str] | None = None) -> Any:
+              backend: dict[str, str] | None = None,
+              service: str = '', data: bool = False) -> Any:
         """Start the service over all clusters; return the SDK's proxy.
 
         :param sections: of clusters, if not simply all of them.
         :param backend: options of the backend's section.
+        :param service: text of one more file with options.
+        :param data: the service attaches volumes; `add_cluster` was told
+            that there is ``data_plane='sparse'``.
         """
         if sections is None:
             sections = [self.section(name) for name in self.clusters]
         options = {'lightbits_poll_interval': '1', **(backend or {})}
         self._cloud = cloud.Cloud(
             self.folder / 'cinder', threads=self.threads,
-            config=federation.config(sections, self.federation_id, options))
+            config=federation.config(sections, self.federation_id, options),
+            data=pathlib.Path(self.simulator.state_dir) if data else None)
+        self._cloud.drop_in('service', service)
         self.before = federation.contents(self.clusters.values())
         self.addCleanup(self._cloud.stop)
         self.addOnException(self._keep_log)
