@@ -10,15 +10,16 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Moving a volume to another cluster: copy, cut over, remove what is left.
+"""Moving and cloning volumes to another cluster: copy, then cut over.
 
 The order makes every moment a safe one to be killed in: while the data is
-being copied the record names the old place; it names the new one only when
-all data is there; and the old volume goes last.
+being copied the record names no new place; it names it only when all data is
+there; and a volume that moves is removed last from where it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import dataclasses
 import logging
 
@@ -45,7 +46,11 @@ LEAVING = 'the volume is being moved off it'
 
 
 class Relocation:
-    """Moves volumes that nobody uses."""
+    """Copies volumes to another cluster and puts the copies in their place.
+
+    A volume is where its record says. So the record is written when all data
+    is there, and what is left is done by whoever comes next.
+    """
 
     def __init__(self, transfer: Transfer) -> None:
         self._transfer = transfer
@@ -65,35 +70,36 @@ class Relocation:
         :raises Unsuitable: the volume cannot be moved; all is as before.
         :raises NoClusterFits: no other cluster takes it.
         """
-        state = State.parse(ledger.load())
-        if state is None or state.stage is not Stage.COPIED:
-            created = self._transfer.thick_copy(
-                self._order(request), ledger)
-        else:
-            created = self._transfer.copied(state)
-        state = State.parse(ledger.load())
-        if state is None:
-            raise errors.Lost('the record of the move is gone')
-        self._cut_over(request, created, state, ledger)
-        return created
+        return self._complete(request, ledger, lambda: self._move(request))
 
-    def abandon(self, request: CreateRequest, ledger: Ledger) -> None:
-        """Bring a move that nobody goes on with to an end. Idempotent.
+    def clone(self, source: Found[model.Volume] | Found[model.Snapshot],
+              request: CreateRequest, ledger: Ledger) -> Created:
+        """Make a volume elsewhere with the data of another, or go on.
+
+        :param request: the new volume.
+        :returns: the new volume, usable, under its own name.
+        :raises: as `move`.
+        """
+        return self._complete(request, ledger,
+                              lambda: Order(source, request))
+
+    def abandon(self, ref: VolumeRef, ledger: Ledger) -> None:
+        """Bring what nobody goes on with to an end. Idempotent.
 
         What was copied in part is removed. A volume whose record names the
-        new place already is moved for good.
+        new place already is there for good.
 
         :raises FederationError, LightbitsError: a cluster does not answer.
         """
         state = State.parse(ledger.load())
         if state is None:
             return
-        if _names(request.ref.location, state.target):
-            self._finish(request.ref, self._transfer.copied(state), state)
+        if _names(ref.location, state.target):
+            self._finish(ref, self._transfer.copied(state), state)
         else:
-            self._transfer.undo(self._order(request), ledger)
+            self._transfer.undo(ref.name_id, ledger)
 
-    def _order(self, request: CreateRequest) -> Order:
+    def _move(self, request: CreateRequest) -> Order:
         source = self._federation.finder.volume(
             request.ref, self._federation.deadline())
         using = source.thing.acl | set(source.thing.connected_hosts)
@@ -103,22 +109,31 @@ class Relocation:
                 f'{", ".join(sorted(using))}')
         return Order(source, dataclasses.replace(request, exclude={
             **request.exclude, source.cluster.uuid or '': LEAVING}),
-            settle=True)
+            moves=True)
 
-    def _cut_over(self, request: CreateRequest, created: Created,
-                  state: State, ledger: Ledger) -> None:
+    def _complete(self, request: CreateRequest, ledger: Ledger,
+                  order: Callable[[], Order]) -> Created:
+        state = State.parse(ledger.load())
+        if state is not None and state.stage is Stage.COPIED:
+            created = self._transfer.copied(state)
+        else:
+            created = self._transfer.thick_copy(order(), ledger)
+        state = State.parse(ledger.load())
+        if state is None:
+            raise errors.Lost('what is known of the copy is gone')
         ref = request.ref
         if not _names(ref.location, state.target):
             try:
                 self._check_name(ref, created)
             except federation_errors.NameTaken:
-                self._transfer.undo(self._order(request), ledger)
+                self._transfer.undo(ref.name_id, ledger)
                 raise
             # From here on the volume is where the copy is.
             request.recorder.record(created.location)
         self._finish(ref, created, state)
-        LOG.info('Volume %s has moved to cluster %s.', ref.name,
+        LOG.info('Volume %s is on cluster %s now.', ref.name,
                  created.cluster)
+        return created
 
     def _check_name(self, ref: VolumeRef, created: Created) -> None:
         """See that the volume can have its name where it goes."""
@@ -134,12 +149,13 @@ class Relocation:
 
     def _finish(self, ref: VolumeRef, created: Created, state: State
                 ) -> None:
-        """Name the new volume and remove the old one. Idempotent."""
+        """Name the new volume, remove one that has moved. Idempotent."""
         cluster = self._federation.finder.place(created.location)
         self._transfer.pieces.rename(
             Found(cluster, created.location.project, created.volume),
             ref.name)
-        self._remove_source(ref, *state.source)
+        if state.moves:
+            self._remove_source(ref, *state.source)
 
     def _remove_source(self, ref: VolumeRef, cluster_uuid: str,
                        project: str, uuid: str) -> None:

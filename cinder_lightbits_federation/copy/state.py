@@ -42,8 +42,8 @@ class State:
     """One copy. Sizes in bytes.
 
     :param attempt: marks everything that this copy makes.
-    :param source: cluster, project and UUID of the volume that is copied;
-        empty when a snapshot is.
+    :param source: cluster, project and UUID of what is copied.
+    :param moves: the source is a volume that goes when all is copied.
     :param target: where the new volume is, as a create records it.
     :param snapshots: UUIDs of the snapshots it has taken, one per pass.
     :param total: to be copied in this stage; None while it is not counted.
@@ -52,6 +52,7 @@ class State:
     attempt: str
     stage: Stage = Stage.FIRST
     source: tuple[str, ...] = ()
+    moves: bool = False
     target: Location | None = None
     snapshots: tuple[str, ...] = ()
     progress: Progress = Progress()
@@ -69,7 +70,7 @@ class State:
             return None
         target = saved['target']
         return cls(saved['attempt'], Stage(saved['stage']),
-                   tuple(saved['source']),
+                   tuple(saved['source']), saved['moves'],
                    Location.parse(target) if target else None,
                    tuple(saved['snapshots']),
                    Progress(*saved['progress']), saved['total'])
@@ -77,7 +78,7 @@ class State:
     def dump(self) -> dict[str, Any]:
         """:returns: the state as JSON values."""
         return {'attempt': self.attempt, 'stage': self.stage.value,
-                'source': list(self.source),
+                'source': list(self.source), 'moves': self.moves,
                 'target': str(self.target) if self.target else None,
                 'snapshots': list(self.snapshots),
                 'progress': list(dataclasses.astuple(self.progress)),

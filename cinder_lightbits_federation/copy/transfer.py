@@ -70,13 +70,13 @@ class Order:
     :param source: a volume or a snapshot.
     :param request: the new volume. Its `ref` has the record that the new
         volume is labelled for; name and recorder are not used.
-    :param settle: copy also what changes while the copy runs, for a source
-        that is to go afterwards.
+    :param moves: the source is a volume that goes afterwards, so what
+        changes while it is copied is copied too.
     """
 
     source: Found[model.Volume] | Found[model.Snapshot]
     request: CreateRequest
-    settle: bool = False
+    moves: bool = False
 
     @property
     def record(self) -> str:
@@ -131,13 +131,29 @@ class Transfer:
                     f'the copied volume is gone: {exc}') from exc
         return Created(location, volume, cluster.name, None)
 
-    def undo(self, order: Order, ledger: Ledger) -> None:
+    def undo(self, record: str, ledger: Ledger) -> None:
         """Remove all that a copy has made, however far it came. Idempotent.
 
+        :param record: whom it was for.
         :raises Lost: another host has the copy.
         :raises FederationError, LightbitsError: something is still there.
         """
-        _Copy(self, order, ledger).undo()
+        state = State.parse(ledger.load())
+        if state is None:
+            return
+        with contextlib.suppress(errors.Cancelled):
+            ledger.save(state.dump(), 0, 0)
+        marks = Marks(record, state.attempt)
+        if state.target is not None:
+            self.federation.delete_volume(
+                VolumeRef(marks.target, record, state.target.project,
+                          state.target), state.target.attempt)
+        if state.source:
+            uuid, project, _uuid = state.source
+            self.pieces.remove_helpers(
+                self.federation.registry.by_uuid(uuid), project, marks)
+        with contextlib.suppress(errors.Cancelled):
+            ledger.save({}, 0, 0)
 
 
 class _Copy:
@@ -168,21 +184,9 @@ class _Copy:
             self._undo_quietly()
             raise
 
-    def undo(self) -> None:
-        """See `Transfer.undo`."""
-        with contextlib.suppress(errors.Cancelled):
-            self._save()
-        if self.state.target is not None:
-            self._tools.federation.delete_volume(
-                self._target_ref(), self.state.target.attempt)
-        self._tools.pieces.remove_helpers(
-            self._source.cluster, self._source.project, self._marks)
-        with contextlib.suppress(errors.Cancelled):
-            self._ledger.save({}, 0, 0)
-
     def _undo_quietly(self) -> None:
         try:
-            self.undo()
+            self._tools.undo(self._order.record, self._ledger)
         except _TROUBLE as exc:
             LOG.error('Not all of the copy of %s could be removed; its '
                       'objects are named %s: %s', self._source.thing.name,
@@ -198,11 +202,13 @@ class _Copy:
         if self._expired():
             LOG.warning('The copy of %s begins again: its snapshot is gone.',
                         self._source.thing.name)
-            self.undo()
+            self._tools.undo(self._order.record, self._ledger)
             self.state = State.new()
         if self.state.stage is Stage.COPIED:
             return self._tools.copied(self.state)
-        self._save(source=self._place_of_source())
+        self._save(
+            source=(self._source.cluster.uuid or '', self._source.project,
+                    self._source.thing.uuid), moves=self._order.moves)
         created = self._target()
         self._check(created)
         target = Found(self._tools.federation.registry.by_uuid(
@@ -216,13 +222,6 @@ class _Copy:
             self._source.cluster, self._source.project, self._marks)
         self._save(stage=Stage.COPIED)
         return created
-
-    def _place_of_source(self) -> tuple[str, ...]:
-        thing = self._source.thing
-        if isinstance(thing, model.Snapshot):
-            return ()
-        return (self._source.cluster.uuid or '', self._source.project,
-                thing.uuid)
 
     def _expired(self) -> bool:
         """Whether what this copy goes on with is gone.
@@ -291,7 +290,7 @@ class _Copy:
         first = self._snapshot(FIRST_PASS)
         if self.state.stage is Stage.FIRST:
             self._pass(first, target, FIRST_PASS, None)
-        if self._order.settle:
+        if self._order.moves:
             if self.state.stage is Stage.FIRST:
                 self._save(stage=Stage.SECOND, progress=Progress(),
                            total=None)

@@ -399,7 +399,7 @@ class MoveTest(CopyTestCase):
             self.move(record, ledger)
         self.assertNotEqual(before, self.objects())
         ledger.end = lambda number: None
-        self.relocation.abandon(self.request(record), ledger)
+        self.relocation.abandon(self.request(record).ref, ledger)
         self.assertEqual(before, self.objects())
-        self.relocation.abandon(self.request(record), ledger)
+        self.relocation.abandon(self.request(record).ref, ledger)
         self.assertEqual(before, self.objects())
