@@ -36,8 +36,10 @@ from cinder_lightbits_federation.exception import told_as
 from cinder_lightbits_federation.exception import translated
 from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation import images
+from cinder_lightbits_federation.jobs.claims import Desk
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation import manageable
+from cinder_lightbits_federation import mobility
 from cinder_lightbits_federation.options import backend_opts
 from cinder_lightbits_federation import records
 from cinder_lightbits_federation.refs import CreateRequest
@@ -47,7 +49,6 @@ from cinder_lightbits_federation.settings import PoolMode
 from cinder_lightbits_federation.sizes import gib_to_bytes
 from cinder_lightbits_federation.spec import ClusterPin
 from cinder_lightbits_federation.spec import SPEC_HELP
-from cinder_lightbits_federation.spec import VolumeSpec
 from cinder_lightbits_federation import statistics
 
 LOG = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ STATS_PATIENCE = 2.0
 
 @interface.volumedriver
 class LightbitsFederationDriver(manageable.ManageableMixin,
-                                images.ImagesMixin, driver.VolumeDriver):
+                                images.ImagesMixin, mobility.MobilityMixin,
+                                driver.VolumeDriver):
     """One backend over any number of Lightbits clusters.
 
     Version history:
@@ -96,10 +98,19 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
     @property
     def federation(self) -> Federation:
         """The use cases; exists from `do_setup` on."""
+        return self._running.federation
+
+    @property
+    def desk(self) -> Desk:
+        """The jobs of this process, likewise."""
+        return self._running.shared.desk
+
+    @property
+    def _running(self) -> Service:
         if self._service is None:
             raise told_as(errors.FederationError(
                 'the driver is not set up; see the log of its start'))
-        return self._service.federation
+        return self._service
 
     # Life
 
@@ -136,16 +147,22 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
                                     ) -> ModelUpdate:
         """Make a thin clone of a snapshot, on the snapshot's cluster."""
         with translated(volume.id, snapshot.id):
-            return self._made(volume, self.federation.create_from_snapshot(
-                self._copy_request(volume),
-                records.snapshot_ref(snapshot, self._project)))
+            request = self._copy_request(volume)
+            ref = records.snapshot_ref(snapshot, self._project)
+            return self._made(volume, self.clone_elsewhere(
+                volume, request, lambda: self.federation.finder.snapshot(
+                    ref, self.federation.deadline())) or (
+                self.federation.create_from_snapshot(request, ref)))
 
     def create_cloned_volume(self, volume: Any, src_vref: Any
                              ) -> ModelUpdate:
         """Make a thin clone of a volume, on that volume's cluster."""
         with translated(src_vref.id):
-            return self._made(volume, self.federation.clone_volume(
-                self._copy_request(volume), self._ref(src_vref)))
+            request, ref = self._copy_request(volume), self._ref(src_vref)
+            return self._made(volume, self.clone_elsewhere(
+                volume, request, lambda: self.federation.finder.volume(
+                    ref, self.federation.deadline())) or (
+                self.federation.clone_volume(request, ref)))
 
     def delete_volume(self, volume: Any) -> None:
         """Delete a volume, if what is there is proven to be it.
@@ -161,6 +178,7 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
                 self.federation.manage.release_volume(
                     ref, self.federation.deadline())
             elif volume.host:
+                self.abandon_copies(volume)
                 self.federation.delete_volume(ref)
             elif ref.location is not None:
                 self.federation.delete_volume(
@@ -171,21 +189,6 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         with translated(volume.id):
             self.federation.extend_volume(self._ref(volume),
                                           gib_to_bytes(new_size))
-
-    def retype(self, context: Any, volume: Any,
-               new_type: Mapping[str, Any], diff: Mapping[str, Any],
-               host: Mapping[str, Any]) -> bool:
-        """Change compression and QoS policy in place.
-
-        :returns: False when the type needs more than that; Cinder then
-            migrates the volume.
-        """
-        if diff.get('encryption'):
-            return False
-        with translated(volume.id):
-            spec = VolumeSpec.from_extra_specs(
-                new_type.get('extra_specs') or {})
-            return self.federation.retype_volume(self._ref(volume), spec)
 
     def update_migrated_volume(self, ctxt: Any, volume: Any,
                                new_volume: Any, original_volume_status: str

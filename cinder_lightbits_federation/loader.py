@@ -376,7 +376,8 @@ def _copies(backend: Backend, section: str) -> CopySettings:
         rate=_get(backend, section, 'lightbits_copy_rate') * MIB,
         jobs=_get(backend, section, 'lightbits_copy_jobs_per_cluster'),
         verify=_get(backend, section, 'lightbits_copy_verify'),
-        clones=_get(backend, section, 'lightbits_cross_cluster_clones'))
+        clones=_get(backend, section, 'lightbits_cross_cluster_clones'),
+        retypes=_get(backend, section, 'lightbits_retype_by_copy'))
 
 
 def _policy(backend: Backend, section: str) -> PlacementPolicy:

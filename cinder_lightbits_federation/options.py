@@ -122,6 +122,12 @@ backend_opts = [
              'filled on the same cluster, before the image is downloaded '
              'once more.'),
     cfg.BoolOpt(
+        'lightbits_retype_by_copy', default=False,
+        help='Let a retype that needs another cluster or replica count copy '
+             'a detached volume without snapshots there, instead of leaving '
+             'that to a migration by Cinder. It then happens with '
+             '--migration-policy never too, which drivers are not told.'),
+    cfg.BoolOpt(
         'lightbits_allow_file_locks', default=False,
         help='Let a clustered service start although [coordination] '
              'backend_url names locks that only this host sees, such as '

@@ -66,7 +66,8 @@ def _mutated(conf: Any, fresh: Any) -> None:
         service.look_now()
 
 
-def _get_lock(name: str) -> Any:
+def get_lock(name: str) -> Any:
+    """:returns: a lock of Cinder's lock service; see `locks`."""
     return coordination.COORDINATOR.get_lock(name)
 
 
@@ -123,7 +124,7 @@ class Service:
         settings = applied(configured, seen.states)
         self._waiting = seen.lost - lost_now(settings)
         self.federation = Federation(held_back(settings, self._waiting),
-                                     _get_lock,
+                                     get_lock,
                                      EndpointMemory(memory_folder()))
         self._check_times()
         self._watcher: Watcher | None = None

@@ -89,12 +89,14 @@ class CopySettings:
     :param jobs: copies at a time per cluster, on all hosts together.
     :param verify: read back and compare.
     :param clones: whether a clone may be made by copying.
+    :param retypes: whether a retype may move a volume by copying.
     """
 
     rate: int
     jobs: int
     verify: bool
     clones: bool
+    retypes: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

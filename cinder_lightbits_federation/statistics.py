@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cinder_lightbits_federation.placement import pool_figures
@@ -24,6 +24,8 @@ from cinder_lightbits_federation.sizes import GIB
 from cinder_lightbits_federation.views import ClusterView
 
 FEDERATION_POOL = 'federation'
+
+LOCATION_TAG = 'LightbitsFederation'
 
 # The largest volume when no token may read any total.
 UNKNOWN = -1
@@ -42,6 +44,27 @@ def default_filter(replicas: int) -> str:
     """
     return (f'capabilities.lightbits_largest_volume_gb < 0 or volume.size'
             f' <= capabilities.lightbits_largest_volume_gb * {replicas}')
+
+
+def location_info(views: Sequence[ClusterView], federation_id: str) -> str:
+    """What another backend of this cloud needs to move a volume here."""
+    uuids = ','.join(sorted(view.uuid for view in views if view.uuid))
+    return f'{LOCATION_TAG}:{federation_id}:{uuids}'
+
+
+def clusters_of(capabilities: Mapping[str, Any], federation_id: str
+                ) -> frozenset[str]:
+    """Read another backend's `location_info`.
+
+    :returns: UUIDs of its clusters; none if it is not one of this cloud's
+        federations, whose objects bear other labels.
+    """
+    tag, _colon, rest = str(capabilities.get('location_info') or ''
+                            ).partition(':')
+    owner, _colon, uuids = rest.partition(':')
+    if tag != LOCATION_TAG or owner != federation_id:
+        return frozenset()
+    return frozenset(uuids.split(',')) - {''}
 
 
 def _gib(size: int) -> float:
@@ -75,6 +98,7 @@ def pool(name: str, views: Sequence[ClusterView],
         'compression': [True, False],
         'lightbits_largest_volume_gb': (
             UNKNOWN if unknown else figures.largest // GIB),
+        'location_info': location_info(views, settings.federation_id),
         'lightbits_clusters_open': len(views) - len(down),
         'lightbits_clusters_closed': '; '.join(
             f'{view.name}: {view.closed_because}'

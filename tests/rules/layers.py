@@ -39,7 +39,8 @@ PURE = frozenset({
 ADAPTERS = frozenset({
     'admission', 'adoption.planner', 'adoption.rows', 'audit.amend',
     'audit.clerk', 'audit.database', 'cli', 'driver', 'exception',
-    'exporter', 'images', 'manageable', 'records', 'returning', 'service'})
+    'exporter', 'hosting', 'images', 'manageable', 'mobility', 'records',
+    'returning', 'service'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

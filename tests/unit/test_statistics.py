@@ -39,7 +39,8 @@ def settings(pools: PoolMode = PoolMode.FEDERATION, replicas: int = 1,
         default_compression=False, use_ip_acl=True, data_networks=(),
         connect_timeout=1, operation_timeout=10, poll_interval=15,
         pools=pools, policy=placement.PlacementPolicy(**policy),
-        copies=CopySettings(rate=0, jobs=2, verify=False, clones=False),
+        copies=CopySettings(rate=0, jobs=2, verify=False, clones=False,
+                            retypes=False),
         golden=GoldenPolicy())
 
 

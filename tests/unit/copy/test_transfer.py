@@ -73,7 +73,7 @@ class CopyTestCase(base.FederationTestCase):
         self.mover = files.FileMover()
         self.transfer = Transfer(
             self.drv.federation, self.attacher, self.mover,
-            Slots(service._get_lock, 2), Manner(checkpoint=MIB))
+            Slots(service.get_lock, 2), Manner(checkpoint=MIB))
         self.relocation = Relocation(self.transfer)
 
     def add_array(self, name: str, **options: Any) -> Any:
