@@ -95,7 +95,8 @@ class Relocation:
         if state is None:
             return
         if _names(ref.location, state.target):
-            self._finish(ref, self._transfer.copied(state), state)
+            self._finish(ref, self._transfer.copied(ref.name_id, state),
+                         state)
         else:
             self._transfer.undo(ref.name_id, ledger)
 
@@ -115,7 +116,7 @@ class Relocation:
                   order: Callable[[], Order]) -> Created:
         state = State.parse(ledger.load())
         if state is not None and state.stage is Stage.COPIED:
-            created = self._transfer.copied(state)
+            created = self._transfer.copied(request.ref.name_id, state)
         else:
             created = self._transfer.thick_copy(order(), ledger)
         state = State.parse(ledger.load())

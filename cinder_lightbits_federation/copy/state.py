@@ -34,7 +34,7 @@ class Stage(enum.Enum):
     """Copying what has changed since."""
 
     COPIED = 'copied'
-    """All is on the target, and what the copy needed is removed."""
+    """All is on the target; what the copy needed may still be there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -111,11 +111,14 @@ class Transfer:
         """
         return _Copy(self, order, ledger).run()
 
-    def copied(self, state: State) -> Created:
-        """Find the new volume of a copy that is complete.
+    def copied(self, record: str, state: State) -> Created:
+        """Find the new volume of a copy that has all data. Idempotent.
 
-        :raises ObjectMissing: it is gone.
+        What it was read from is removed.
+
+        :raises ObjectMissing: the new volume is gone.
         """
+        self._remove_helpers(record, state)
         location = state.target
         if location is None or location.object_uuid is None:
             raise federation_errors.ObjectMissing('the copy names no volume')
@@ -148,12 +151,17 @@ class Transfer:
             self.federation.delete_volume(
                 VolumeRef(marks.target, record, state.target.project,
                           state.target), state.target.attempt)
+        self._remove_helpers(record, state)
+        with contextlib.suppress(errors.Cancelled):
+            ledger.save({}, 0, 0)
+
+
+    def _remove_helpers(self, record: str, state: State) -> None:
         if state.source:
             uuid, project, _uuid = state.source
             self.pieces.remove_helpers(
-                self.federation.registry.by_uuid(uuid), project, marks)
-        with contextlib.suppress(errors.Cancelled):
-            ledger.save({}, 0, 0)
+                self.federation.registry.by_uuid(uuid), project,
+                Marks(record, state.attempt))
 
 
 class _Copy:
@@ -205,7 +213,7 @@ class _Copy:
             self._tools.undo(self._order.record, self._ledger)
             self.state = State.new()
         if self.state.stage is Stage.COPIED:
-            return self._tools.copied(self.state)
+            return self._tools.copied(self._order.record, self.state)
         self._save(
             source=(self._source.cluster.uuid or '', self._source.project,
                     self._source.thing.uuid), moves=self._order.moves)
@@ -218,10 +226,8 @@ class _Copy:
                 [self._source.cluster.uuid or '',
                  created.location.cluster_uuid], self._save):
             self._passes(target)
-        self._tools.pieces.remove_helpers(
-            self._source.cluster, self._source.project, self._marks)
         self._save(stage=Stage.COPIED)
-        return created
+        return self._tools.copied(self._order.record, self.state)
 
     def _expired(self) -> bool:
         """Whether what this copy goes on with is gone.
