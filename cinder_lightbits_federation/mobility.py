@@ -28,11 +28,11 @@ from cinder import objects
 from cinder.volume import volume_utils
 from oslo_log import log as logging
 
-from cinder_lightbits_federation.copy import errors as copy_errors
 from cinder_lightbits_federation.copy.devices import Attacher
 from cinder_lightbits_federation.copy.devices import Mover
 from cinder_lightbits_federation.copy.devices import PrivilegedMover
 from cinder_lightbits_federation.copy.engine import Manner
+from cinder_lightbits_federation.copy import errors as copy_errors
 from cinder_lightbits_federation.copy.relocation import Relocation
 from cinder_lightbits_federation.copy.slots import Slots
 from cinder_lightbits_federation.copy.transfer import Transfer
@@ -95,7 +95,7 @@ class MobilityMixin:
     def _ref(self, volume: Any) -> VolumeRef:
         raise NotImplementedError
 
-    def migrate_volume(self, ctxt: Any, volume: Any, host: Host
+    def migrate_volume(self, context: Any, volume: Any, host: Host
                        ) -> tuple[bool, Update | None]:
         """Move a volume off its cluster, or to another backend of ours.
 
