@@ -288,7 +288,7 @@ class Cluster:
                    >= self.settings.client.api_timeout * PATIENCE)
         try:
             vitals = inventory.take_vitals(self.client, self._project,
-                                           deadline)
+                                           deadline, self._vitals)
             if (self._facts is None or not self._looks % FACTS_EVERY
                     or self._changed_release(vitals)):
                 self._facts = inventory.take_facts(

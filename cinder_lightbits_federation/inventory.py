@@ -73,20 +73,44 @@ def _allowed(call: Callable[[], T]) -> T | None:
         return None
 
 
+def _with_nvme_endpoints(client: lb_client.LightbitsClient, project: str,
+                         info: model.ClusterInfo,
+                         before: model.ClusterInfo | None,
+                         deadline: Deadline) -> model.ClusterInfo:
+    """Add what ``cluster`` does not tell and ``clusterinfo`` does.
+
+    Another call is needed only when the cluster has changed since `before`.
+    Hosts can find out by themselves, so nothing depends on its outcome.
+    """
+    if (before is not None and before.nvme_endpoints
+            and info == dataclasses.replace(before, nvme_endpoints=())):
+        return before
+    try:
+        found = client.cluster_info(project, deadline=deadline)
+    except lb_errors.LightbitsError:
+        return info
+    return dataclasses.replace(info, nvme_endpoints=found.nvme_endpoints)
+
+
 def take_vitals(client: lb_client.LightbitsClient, project: str,
-                deadline: Deadline) -> Vitals:
+                deadline: Deadline, before: Vitals | None = None) -> Vitals:
     """Ask a cluster how it is.
 
-    One call with cluster rights. Project tokens get 403 for that and take
+    One call with cluster rights, and a second one (``clusterinfo``) when the
+    cluster is not what it was before. Project tokens get 403 for that and take
     two (``clusterinfo`` and ``nodes``); where nodes are refused too, the
     volumes of the project are summed up.
 
+    :param before: what it said the last time.
     :raises LightbitsError: the cluster does not answer properly.
     """
     taken_at = time.monotonic()
     whole = _allowed(lambda: client.cluster(project, deadline=deadline))
     if whole is not None:
-        return Vitals(taken_at, whole.info,
+        info = _with_nvme_endpoints(
+            client, project, whole.info,
+            before.info if before else None, deadline)
+        return Vitals(taken_at, info,
                       capacities.from_cluster(whole.statistics), whole.health,
                       parse_version(whole.version), True)
     info = client.cluster_info(project, deadline=deadline)

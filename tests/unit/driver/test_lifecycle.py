@@ -14,6 +14,7 @@
 
 from cinder import exception
 
+from cinder_lightbits_federation import timing
 from tests.unit.driver import base
 
 
@@ -104,6 +105,26 @@ class AccessTestCase(base.FederationTestCase):
         self.driver = self.start_driver()
         self.subject = self.made(self.driver)
 
+    def test_attach_tells_of_a_node_that_has_joined(self) -> None:
+        array = self.arrays['east']
+        cluster, = self.driver.federation.registry.clusters
+
+        def told() -> list[str]:
+            cluster.refresh(timing.Deadline.after(base.PATIENCE))
+            endpoints: list[str] = self.driver.initialize_connection(
+                self.subject, base.connector(1))[
+                    'data']['lightbits']['nvme_endpoints']
+            return endpoints
+
+        self.assertEqual(list(array.data_endpoints), told())
+        array.add_node()
+        self.assertEqual(4, len(array.data_endpoints))
+        self.assertEqual(list(array.data_endpoints), told())
+        # Only a cluster that has changed is asked for them.
+        self.reset_counters()
+        told()
+        self.assertNotIn('clusterinfo', array.counters().requests)
+
     def test_attach_tells_the_stock_properties(self) -> None:
         told = self.driver.initialize_connection(self.subject,
                                                  base.connector(1))
@@ -113,6 +134,8 @@ class AccessTestCase(base.FederationTestCase):
         self.assertEqual(found['UUID'], told['data']['uuid'])
         self.assertEqual(self.arrays['east'].nqn, told['data']['subsysnqn'])
         self.assertEqual(self.NODES, len(told['data']['lightos_nodes']))
+        self.assertEqual(list(self.arrays['east'].data_endpoints),
+                         told['data']['lightbits']['nvme_endpoints'])
         self.assertEqual([base.nqn(1)], found['acl']['values'])
         self.assertEqual(['192.0.2.1'], found['IPAcl']['values'])
 
