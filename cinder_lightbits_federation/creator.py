@@ -112,11 +112,13 @@ class Creator:
         return location, volume
 
     def settle(self, cluster: Cluster, request: CreateRequest,
-               recipe: Recipe, location: Location, deadline: Deadline
-               ) -> tuple[Location, model.Volume] | None:
+               recipe: Recipe, location: Location, deadline: Deadline,
+               keep: bool) -> tuple[Location, model.Volume] | None:
         """Clear up what an earlier attempt for the same record left.
 
         :param location: recorded by that attempt.
+        :param keep: whether the volume may be on this cluster now; else it
+            is removed.
         :returns: the volume, taken over, if it is what is wanted now; None
             when nothing is left.
         :raises OutcomeUnknown: the cluster cannot be asked.
@@ -129,7 +131,8 @@ class Creator:
                 if volume is None or self._foreign(volume, recipe):
                     return None
                 kept = self._inherit(client, location.project, recipe,
-                                     volume, deadline, location.object_uuid)
+                                     volume, deadline,
+                                     location.object_uuid, keep)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             raise errors.OutcomeUnknown(
                 f'an earlier attempt may have left volume '
@@ -215,7 +218,8 @@ class Creator:
 
     def _inherit(self, client: lb_client.LightbitsClient, project: str,
                  recipe: Recipe, volume: model.Volume, deadline: Deadline,
-                 recorded: str | None = None) -> model.Volume | None:
+                 recorded: str | None = None, keep: bool = True
+                 ) -> model.Volume | None:
         """Take over an earlier attempt's volume, or remove it.
 
         The labels are changed on condition that nobody else changed the
@@ -223,6 +227,7 @@ class Creator:
         removed: nothing would keep two from taking it over.
 
         :param recorded: UUID of the volume that is recorded as ours.
+        :param keep: whether it may be taken over.
         :returns: the volume, or None when it was removed.
         """
         if volume.state.going:
@@ -242,7 +247,7 @@ class Creator:
                 raise errors.RecordLost(
                     f'another attempt took over volume {now.name}')
 
-        if (bare or volume.state is model.VolumeState.FAILED
+        if (bare or not keep or volume.state is model.VolumeState.FAILED
                 or not _same_shape(volume, recipe.new)):
             LOG.warning('Removing volume %s (%s), left by an earlier '
                         'attempt to create it.', volume.name, volume.uuid)

@@ -329,8 +329,11 @@ class Federation:
         except errors.ObjectMissing:
             return None
         recipe = self._recipe(cluster, request, source, attempt)
+        # The scheduler may have chosen another pool for this attempt.
+        keep = (request.only in (None, location.cluster_uuid)
+                and location.cluster_uuid not in request.exclude)
         kept = self._creator.settle(cluster, request, recipe, location,
-                                    deadline)
+                                    deadline, keep)
         if kept is None:
             return None
         return Created(kept[0], kept[1], cluster.name, None)

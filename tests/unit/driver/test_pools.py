@@ -221,6 +221,15 @@ class PoolPerClusterTestCase(PoolTestCase):
 
         self.assertIn('south', str(error))
 
+    def test_another_attempt_in_another_pool(self) -> None:
+        volume = self.made(self.driver, host=POOL + 'east')
+        volume.host = POOL + 'west'
+
+        self.saved(volume, self.driver.create_volume(volume))
+
+        self.assertEqual('west', self.on(volume)[0])
+        self.assertEqual('west', self.driver.get_pool(volume))
+
     def test_without_a_pool_the_driver_chooses(self) -> None:
         volume = self.made(self.driver, host=base.HOST)
 

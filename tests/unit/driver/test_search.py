@@ -260,6 +260,9 @@ class AgainTestCase(base.FederationTestCase):
                           self.driver.create_cloned_volume, volume, source)
         self.assertTrue(self.location(volume).written_ahead)
         cluster.clear_faults()
+        self.wait(lambda: all(
+            item.breaker.state is None for item
+            in self.driver.federation.registry.clusters) or None)
 
         self.saved(volume, self.driver.create_volume(volume))
 
