@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+import contextlib
 from typing import Any
 
 from cinder_lightbits_federation.cli import base
@@ -24,6 +25,7 @@ from cinder_lightbits_federation.cli import inspection
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli.outcome import UsageError
+from cinder_lightbits_federation.cli import recording
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.lightbits import endpoints
 from cinder_lightbits_federation.lightbits import transport
@@ -92,10 +94,12 @@ class ClusterAttach(base.ListCommand):
         options = self._options(parsed_args)
         seen = inspection.Inspection(
             self.session.candidate(name, options), self._wanted(parsed_args))
-        seen.run(self.session.deadline())
-        if seen.good:
-            self._deliver(parsed_args, name, options, seen.cluster)
-        else:
+        try:
+            with self._job(parsed_args, name, options):
+                seen.run(self.session.deadline())
+                seen.judge()
+                self._deliver(parsed_args, name, options, seen.cluster)
+        except inspection.Unfit:
             self.say(f'Cluster {name} is not attached; nothing was written.')
             self.settle_for(Outcome.SILENT if seen.unreachable
                             else Outcome.FINDINGS)
@@ -112,6 +116,14 @@ class ClusterAttach(base.ListCommand):
             self.say(f'{check}: {result}{", " if detail else ""}{detail}')
         self.app.stdout.write(self._section)
         return 0
+
+    def _job(self, given: argparse.Namespace, name: str,
+             options: dict[str, str]
+             ) -> contextlib.AbstractContextManager[None]:
+        if given.dry_run or given.print:
+            return contextlib.nullcontext()
+        return recording.recorded(self, 'attach', name, {
+            'api_endpoints': options['api_endpoints']})
 
     def _refuse_known(self, name: str) -> None:
         session = self.session
@@ -167,7 +179,8 @@ class ClusterAttach(base.ListCommand):
             path = session.drop_ins.write(name, learned)
             self.say(f'Written: {path}. Services on this host use the '
                      f'cluster within seconds; deliver the file to the '
-                     f'others.')
+                     f'others. It gets volumes when all live services know '
+                     f'it ("cluster status").')
             return
         self._section = dropins.render(name, learned)
         if not given.print:

@@ -26,6 +26,7 @@ from cinder_lightbits_federation.cli import dropins
 from cinder_lightbits_federation.cli.listing import uuid_in
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
+from cinder_lightbits_federation.cli import recording
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.options import CLUSTER_PREFIX
 from cinder_lightbits_federation import ownership
@@ -73,7 +74,9 @@ class ClusterDetach(base.ListCommand):
             self.say(f'Cluster {cluster.name} is not detached: what is '
                      f'listed is there. Move or delete it first.')
         elif parsed_args.yes:
-            self._detach(cluster)
+            with recording.recorded(self, 'detach', cluster.name,
+                                    {'cluster_uuid': cluster.uuid}):
+                self._detach(cluster)
         else:
             self.say(f'Nothing of ours is on cluster {cluster.name}; '
                      f'--yes detaches it.')

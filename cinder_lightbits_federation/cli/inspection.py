@@ -74,6 +74,10 @@ class Wanted:
     nodes: int = FEWEST_NODES
 
 
+class Unfit(Exception):
+    """A check has failed; says which and why."""
+
+
 class Inspection:
     """A look at a cluster that is not attached.
 
@@ -87,11 +91,13 @@ class Inspection:
         self.cluster = Cluster(settings, wanted.project, self._identify)
         self._wanted = wanted
 
-    @property
-    def good(self) -> bool:
-        """Whether nothing speaks against it."""
-        return all(item.result in (Result.OK, Result.WARNING)
-                   for item in self.checks)
+    def judge(self) -> None:
+        """:raises Unfit: something speaks against the cluster."""
+        failed = [item for item in self.checks
+                  if item.result is Result.FAILED]
+        if failed:
+            raise Unfit('; '.join(f'{item.name}: {item.detail}'
+                                  for item in failed))
 
     @property
     def unreachable(self) -> bool:

@@ -90,6 +90,31 @@ class AttachTest(DropInTestCase):
         self.assertNotIn(array.admin_token, text)
         self.assertEqual({'east', 'north'}, {
             row['name'] for row in self.rows('cluster', 'list')})
+        self.assertEqual([('attach', 'north', 'done')], self.jobs())
+
+    def jobs(self) -> list[tuple[str, str, str]]:
+        """:returns: kind, subject and state of each job."""
+        return [(row['kind'], row['subject'], row['state'])
+                for row in self.rows('job', 'list')]
+
+    def test_one_at_a_time(self) -> None:
+        array = self.north()
+        shared = self.driver._service.shared
+        with shared.desk.held('attach', 'north', {}):
+            found = self.command('cluster', 'attach', 'north',
+                                 *self.access(array))
+        self.assertEqual(Outcome.FAILED, found.outcome)
+        self.assertFalse(os.path.exists(self.file))
+
+    def test_without_a_store(self) -> None:
+        self.write_config({'east': self.section('east')},
+                          lightbits_store_connection='sqlite:////proc/no/store')
+        array = self.north()
+        found = self.command('cluster', 'attach', 'north',
+                             *self.access(array))
+        self.assertEqual(Outcome.CLEAN, found.outcome, found.err)
+        self.assertIn('will not be among the jobs', found.err)
+        self.assertTrue(os.path.exists(self.file))
 
     def test_the_owner_is_that_of_the_service(self) -> None:
         if os.geteuid() != 0:
@@ -110,7 +135,10 @@ class AttachTest(DropInTestCase):
         checks = self.attach(array, outcome=Outcome.SILENT)
         self.assertEqual('failed', checks['endpoints'][0])
         self.assertEqual('not checked', checks['token'][0])
-        self.assertFalse(os.path.exists(self.file))
+        self.assertEqual([('attach', 'north', 'failed')], self.jobs())
+        array.start()
+        self.attach(array)
+        self.assertEqual([('attach', 'north', 'done')], self.jobs())
 
     def test_one_endpoint_is_down(self) -> None:
         array = self.north()
