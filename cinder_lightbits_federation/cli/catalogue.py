@@ -56,10 +56,11 @@ class Source(Protocol[T]):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Volumes:
-    """Volumes; those of a snapshot only, if one is named."""
+    """Volumes; of a snapshot or in a failure domain only, if one is named."""
 
     show_all: bool = False
     snapshot_uuid: str | None = None
+    failure_domain: str | None = None
 
     def page(self, cluster: Cluster, project: str, limit: int,
              after: str | None) -> Sequence[model.Volume]:
@@ -67,7 +68,8 @@ class Volumes:
         with cluster.api() as client:
             return client.volume_page(
                 project, limit=limit, after=after, show_all=self.show_all,
-                snapshot_uuid=self.snapshot_uuid)
+                snapshot_uuid=self.snapshot_uuid,
+                failure_domain=self.failure_domain)
 
     def by_uuid(self, cluster: Cluster, project: str, uuid: str
                 ) -> model.Volume:

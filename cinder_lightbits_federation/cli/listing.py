@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import datetime
 import re
 from typing import Any, Generic, TypeVar
@@ -24,19 +24,19 @@ from cinder_lightbits_federation.audit.arrays import projects_on
 from cinder_lightbits_federation.audit.books import age_of
 from cinder_lightbits_federation.audit.books import Books
 from cinder_lightbits_federation.audit.books import Record
-from cinder_lightbits_federation.audit.books import VolumeRecord
 from cinder_lightbits_federation.audit.database import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.catalogue import Catalogue
 from cinder_lightbits_federation.cli.catalogue import Item
 from cinder_lightbits_federation.cli.catalogue import Listing
-from cinder_lightbits_federation.cli.catalogue import Snapshots
 from cinder_lightbits_federation.cli.catalogue import Source
-from cinder_lightbits_federation.cli.catalogue import Volumes
 from cinder_lightbits_federation.cli import clusters
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.columns import Names
 from cinder_lightbits_federation.cli.columns import Size
+from cinder_lightbits_federation.cli.kinds import Kind
+from cinder_lightbits_federation.cli.kinds import SnapshotKind
+from cinder_lightbits_federation.cli.kinds import VolumeKind
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli.outcome import UsageError
@@ -52,94 +52,6 @@ T = TypeVar('T', bound=model.Volume | model.Snapshot)
 _UUID = re.compile(r'[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 
 LIMIT = 100
-
-
-class Kind(Generic[T]):
-    """What differs between volumes and snapshots in a list."""
-
-    word: str
-    short: tuple[str, ...] = ('uuid', 'name', 'cinder_id', 'cluster',
-                              'project', 'size', 'state', 'ours')
-    # The option that lists what was made of something.
-    origin: str
-    origin_help: str
-
-    def source(self, show_all: bool, origin: str | None) -> Source[T]:
-        """:returns: how to read them."""
-        raise NotImplementedError
-
-    def marks(self, thing: T) -> Mapping[str, str]:
-        """:returns: what an object says of its owner."""
-        raise NotImplementedError
-
-    def details(self, thing: T) -> dict[str, Any]:
-        """:returns: columns that only this kind has."""
-        raise NotImplementedError
-
-    def is_record(self, record: Record) -> bool:
-        """Whether a record is of this kind."""
-        raise NotImplementedError
-
-
-class VolumeKind(Kind[model.Volume]):
-    """Volumes."""
-
-    word = 'volume'
-    origin = '--source-snapshot'
-    origin_help = 'Only clones of the snapshot of this UUID (on the cluster).'
-
-    def source(self, show_all: bool, origin: str | None) -> Volumes:
-        """See `Kind`."""
-        return Volumes(show_all, origin)
-
-    def marks(self, thing: model.Volume) -> Mapping[str, str]:
-        """See `Kind`."""
-        return thing.labels
-
-    def details(self, thing: model.Volume) -> dict[str, Any]:
-        """See `Kind`."""
-        return {
-            'protection': thing.protection.value,
-            'acl': Names(sorted(thing.acl)),
-            'ip_acl': Names(sorted(thing.ip_acl)),
-            'connected_hosts': Names(thing.connected_hosts),
-            'source_snapshot_uuid': thing.source_snapshot_uuid,
-            'qos_policy': thing.qos_policy_name or thing.qos_policy_uuid,
-            'nsid': thing.nsid, 'logical_used': Size(thing.logical_used)}
-
-    def is_record(self, record: Record) -> bool:
-        """See `Kind`."""
-        return isinstance(record, VolumeRecord)
-
-
-class SnapshotKind(Kind[model.Snapshot]):
-    """Snapshots."""
-
-    word = 'snapshot'
-    short = ('uuid', 'name', 'cinder_id', 'cluster', 'project', 'size',
-             'state', 'ours', 'source_volume_uuid')
-    origin = '--source-volume'
-    origin_help = 'Only snapshots of the volume of this UUID (on the cluster).'
-
-    def source(self, show_all: bool, origin: str | None) -> Snapshots:
-        """See `Kind`."""
-        return Snapshots(show_all, origin)
-
-    def marks(self, thing: model.Snapshot) -> Mapping[str, str]:
-        """See `Kind`: its labels are those of its volume."""
-        return ownership.read_description(thing.description)
-
-    def details(self, thing: model.Snapshot) -> dict[str, Any]:
-        """See `Kind`."""
-        return {
-            'source_volume_uuid': thing.source_volume_uuid,
-            'source_volume_name': thing.source_volume_name,
-            'description': thing.description,
-            'retention': thing.retention}
-
-    def is_record(self, record: Record) -> bool:
-        """See `Kind`."""
-        return not isinstance(record, VolumeRecord)
 
 
 class Objects(base.CommandMixin, Generic[T]):
@@ -254,8 +166,8 @@ class ObjectList(Objects[T], base.ListCommand):
         parser.add_argument(
             '--all-states', action='store_true',
             help='Also those that are being deleted.')
-        parser.add_argument(self.kind.origin, dest='origin', metavar='UUID',
-                            type=str.lower, help=self.kind.origin_help)
+        parser.add_argument(self.kind.origin, dest='origin', metavar='ID',
+                            help=self.kind.origin_help)
         parser.add_argument(
             '--limit', type=int, default=LIMIT, metavar='N',
             help='How many at most, 0 for all. Default: %(default)s.')
@@ -269,7 +181,10 @@ class ObjectList(Objects[T], base.ListCommand):
         """Read a page, and find out which records the objects belong to."""
         if parsed_args.limit < 0:
             raise UsageError('--limit is at least 0')
-        source = self.kind.source(parsed_args.all_states, parsed_args.origin)
+        origin = parsed_args.origin and self.origin_of(parsed_args.origin)
+        source = self.kind.source(
+            parsed_args.all_states, origin,
+            getattr(parsed_args, 'failure_domain', None))
         page = self.catalogue(source, parsed_args.cluster,
                               parsed_args.project).page(
             parsed_args.limit, parsed_args.marker)
@@ -282,6 +197,30 @@ class ObjectList(Objects[T], base.ListCommand):
             columns = tuple(rows[0])
         return columns, [[row[column] for column in columns]
                          for row in rows]
+
+
+    def origin_of(self, wanted: str) -> str:
+        """:returns: UUID of what objects were made of.
+
+        :raises UsageError: several, or none, are called that.
+        """
+        raise NotImplementedError
+
+
+def the_uuid(finder: ObjectShow[Any], wanted: str) -> str:
+    """:returns: UUID on its cluster of what is called so.
+
+    A UUID that is nowhere may be that of something that was deleted.
+
+    :raises UsageError: several, or none, are called that.
+    """
+    items = finder.find(wanted).items
+    if len(items) == 1:
+        return str(items[0].thing.uuid)
+    if not items and is_uuid(wanted):
+        return wanted.lower()
+    raise UsageError(f'{len(items)} of {finder.kind.word}s are called '
+                     f'{wanted}; name one by its UUID')
 
 
 class ObjectShow(Objects[T], base.ShowCommand):
@@ -298,7 +237,7 @@ class ObjectShow(Objects[T], base.ShowCommand):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:
         """Find the object, its record first."""
         wanted = parsed_args.object
-        found = self._find(wanted)
+        found = self.find(wanted)
         self.tell_silent(self.session.registry, dict(found.silent))
         if not found.items:
             told = f'no {self.kind.word} {wanted} was found'
@@ -313,7 +252,8 @@ class ObjectShow(Objects[T], base.ShowCommand):
         fields.update(self._recorded(fields['cinder_id']))
         return tuple(fields), tuple(fields.values())
 
-    def _find(self, wanted: str) -> Listing[T]:
+    def find(self, wanted: str) -> Listing[T]:
+        """:returns: what has this name, UUID on a cluster or ID in Cinder."""
         catalogue = self.catalogue(self.kind.source(True, None))
         if not is_uuid(wanted):
             return catalogue.by_name(wanted)
@@ -347,6 +287,18 @@ class ObjectShow(Objects[T], base.ShowCommand):
                                   if record else '')}
 
 
+class VolumeShow(ObjectShow[model.Volume]):
+    """Show one volume, on the cluster and in Cinder."""
+
+    kind = VolumeKind()
+
+
+class SnapshotShow(ObjectShow[model.Snapshot]):
+    """Show one snapshot, on the cluster and in Cinder."""
+
+    kind = SnapshotKind()
+
+
 class VolumeList(ObjectList[model.Volume]):
     """List volumes of all clusters, Cinder's and others'.
 
@@ -355,11 +307,17 @@ class VolumeList(ObjectList[model.Volume]):
 
     kind = VolumeKind()
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add what only volumes have."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--failure-domain', metavar='NAME',
+            help='Only those with a replica in this failure domain.')
+        return parser
 
-class VolumeShow(ObjectShow[model.Volume]):
-    """Show one volume, on the cluster and in Cinder."""
-
-    kind = VolumeKind()
+    def origin_of(self, wanted: str) -> str:
+        """See `ObjectList`."""
+        return the_uuid(SnapshotShow(self.app, self.app_args), wanted)
 
 
 class SnapshotList(ObjectList[model.Snapshot]):
@@ -370,8 +328,6 @@ class SnapshotList(ObjectList[model.Snapshot]):
 
     kind = SnapshotKind()
 
-
-class SnapshotShow(ObjectShow[model.Snapshot]):
-    """Show one snapshot, on the cluster and in Cinder."""
-
-    kind = SnapshotKind()
+    def origin_of(self, wanted: str) -> str:
+        """See `ObjectList`."""
+        return the_uuid(VolumeShow(self.app, self.app_args), wanted)

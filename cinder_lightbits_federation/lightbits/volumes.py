@@ -155,6 +155,7 @@ class VolumeCalls(calls.Calls):
                     after: str | None = None, show_all: bool = False,
                     name: str | None = None,
                     snapshot_uuid: str | None = None,
+                    failure_domain: str | None = None,
                     deadline: timing.Deadline | None = None,
                     ) -> tuple[model.Volume, ...]:
         """Read a part of the list of volumes.
@@ -164,13 +165,15 @@ class VolumeCalls(calls.Calls):
         :param show_all: include those that are being deleted.
         :param name: only the one of this name.
         :param snapshot_uuid: only clones of this snapshot.
+        :param failure_domain: only those with a replica there.
         """
         operation = 'volumes.list'
         data = self._call(
             operation, project, 'GET', _path(project), deadline,
             query={'limit': limit, 'offsetUUID': after,
                    'showAll': show_all or None, 'name': name,
-                   'snapshotUUID': snapshot_uuid})
+                   'snapshotUUID': snapshot_uuid,
+                   'failureDomain': failure_domain})
         return self._list(operation, model.Volume.from_json, data,
                           'volumes')
 

@@ -42,6 +42,9 @@ html_theme_options = {
     'sidebar_search': True,
 }
 
+man_pages = [('reference/cli', 'lightbits-federation',
+              'looks after one Cinder backend over Lightbits clusters', '', 1)]
+
 
 def setup(_app: Sphinx) -> None:
     """Let a folder that the table of contents names hold no page yet.

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 
 from oslotest import base
@@ -69,7 +70,8 @@ class CliPageTest(base.BaseTestCase):
             told = named(self.page[name])
             if name == 'snapshot list':
                 told = named(self.page['volume list']) - {
-                    '--source-snapshot'} | {'--source-volume'}
+                    '--source-snapshot', '--failure-domain'} | {
+                        '--source-volume'}
             elif name == 'cluster list':
                 self.assertIn('``--long``', self.page[name])
                 told.add('--long')
@@ -79,6 +81,21 @@ class CliPageTest(base.BaseTestCase):
         """:returns: the parser of a command."""
         command = main.COMMANDS[name](self.shell, argparse.Namespace())
         return command.get_parser(name)
+
+    def test_manual_page(self) -> None:
+        text = (ROOT / 'doc' / 'source' / 'conf.py').read_text(
+            encoding='utf-8')
+        self.assertIn("('reference/cli', 'lightbits-federation'", text)
+
+    def test_completion(self) -> None:
+        out = io.StringIO()
+        self.assertEqual(0, main.Shell(stdout=out).run(['complete']))
+        for name in main.COMMANDS:
+            verb, _blank, rest = name.partition(' ')
+            self.assertIn(verb, out.getvalue())
+            self.assertIn(rest.replace(' ', '_').partition('_')[0],
+                          out.getvalue())
+        self.assertIn('--fingerprint', out.getvalue())
 
     def test_options_of_all_commands(self) -> None:
         told = named(self.page['Options of all commands'])

@@ -193,6 +193,27 @@ class VolumesTest(ListingTestCase):
         row, = self.rows('volume', 'list', '--source-snapshot', uuid)
         self.assertEqual((clone.id, uuid), (row['cinder_id'],
                                             row['source_snapshot_uuid']))
+        for called in (snapshot.id, snapshot.name):
+            self.assertEqual([row], self.rows(
+                'volume', 'list', '--source-snapshot', called))
+        found = self.command('volume', 'list', '--source-snapshot', 'none')
+        self.assertEqual(Outcome.USAGE, found.outcome)
+        self.assertIn('0 of snapshots are called none', found.err)
+
+    def test_in_a_failure_domain(self) -> None:
+        """A volume with one replica is on one node."""
+        volume = self.made(self.driver, specs={'lightos:num_replicas': '1',
+                                               **EAST})
+        _cluster, found = self.on(volume)
+        nodes = {node['UUID']: node['failureDomains'] for node
+                 in self.arrays['east'].request(
+                     'GET', '/api/v2/nodes').json()['nodes']}
+        home, = found['nodeList']
+        for uuid, domains in nodes.items():
+            rows = self.rows('volume', 'list', '--cluster', 'east',
+                             '--failure-domain', domains[0])
+            self.assertEqual([volume.id] if uuid == home else [],
+                             [row['cinder_id'] for row in rows])
 
     def test_table(self) -> None:
         self.made(self.driver)
@@ -218,6 +239,8 @@ class SnapshotsTest(ListingTestCase):
 
         self.assertEqual(3, len(found))
         self.assertEqual({snapshot.name, 'daily'}, set(of_one))
+        self.assertEqual(set(of_one), set(self.by_name(
+            'snapshot', 'list', '--source-volume', volume.id)))
         self.assertEqual(
             (snapshot.id, True, uuid, volume.name),
             tuple(of_one[snapshot.name][key] for key in (
