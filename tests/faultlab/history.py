@@ -39,7 +39,8 @@ class History:
         self._lock = threading.Lock()
         self._seen: dict[str, int] = {}
         self._snapshots: set[str] = set()
-        self._given_up: set[str] = set()
+        # How many requests to let it go may have been heard.
+        self._given_up: collections.Counter[str] = collections.Counter()
         self._wanted: dict[str, int] = {}
         self._taken: set[str] = set()
 
@@ -73,12 +74,12 @@ class History:
     def give_up(self, object_id: str) -> None:
         """A user asks for an object to go: it may, and shall."""
         with self._lock:
-            self._given_up.add(object_id)
+            self._given_up[object_id] += 1
 
     def keep(self, object_id: str) -> None:
-        """The delete was refused: the object has to stay."""
+        """A delete was refused: unless for another one, it has to stay."""
         with self._lock:
-            self._given_up.discard(object_id)
+            self._given_up[object_id] -= 1
 
     def want(self, volume_id: str, size: int) -> None:
         """A user asks for a volume to grow to `size` GiB."""
@@ -95,13 +96,13 @@ class History:
     def given_up(self) -> frozenset[str]:
         """Ids of what users want gone."""
         with self._lock:
-            return frozenset(self._given_up)
+            return frozenset(+self._given_up)
 
     @property
     def relied_on(self) -> frozenset[str]:
         """Ids of volumes that were usable and nobody wants gone."""
         with self._lock:
-            return frozenset(self._seen.keys() - self._given_up)
+            return frozenset(self._seen.keys() - (+self._given_up).keys())
 
     def observe(self, books: records.CinderRecords) -> None:
         """Note what users can see, and from now on rely on."""
@@ -118,7 +119,7 @@ class History:
         volumes = {item.id: item for item in books.volumes}
         for volume_id, size in sorted(self._seen.items()):
             found = volumes.get(volume_id)
-            if volume_id in self._given_up:
+            if self._given_up[volume_id] > 0:
                 continue
             if found is None or found.status in _BAD:
                 yield (f'volume {volume_id} was usable, nobody deleted it, '
@@ -127,7 +128,8 @@ class History:
                 yield (f'volume {volume_id} had {size} GiB and has '
                        f'{found.size_gib}')
         left = {item.id: item for item in books.snapshots}
-        for snapshot_id in sorted(self._snapshots - self._given_up):
+        for snapshot_id in sorted(
+                self._snapshots - (+self._given_up).keys()):
             copy = left.get(snapshot_id)
             if copy is None or copy.status != 'available':
                 yield (f'snapshot {snapshot_id} was usable, nobody deleted '

@@ -120,6 +120,14 @@ class HistoryTest(base.BaseTestCase):
         self.assertEqual(1, len(self.losses()))
         self.assertEqual({'v1'}, self.past.relied_on)
 
+    def test_deleted_twice(self) -> None:
+        """The second request is refused because the first one is not."""
+        self.past.give_up('v1')
+        self.past.give_up('v1')
+        self.past.keep('v1')
+        self.assertEqual([], self.losses())
+        self.assertEqual({'v1'}, self.past.given_up)
+
 
 class MarksTest(base.BaseTestCase):
 
