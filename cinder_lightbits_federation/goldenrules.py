@@ -44,6 +44,8 @@ DAY = 24 * HOUR
 # Images that many may use; any other belongs to one project.
 _OPEN = frozenset({'public', 'community', 'shared'})
 _ACTIVE = 'active'
+
+_NOT_READY = frozenset({model.VolumeState.CREATING, model.VolumeState.FAILED})
 _DIGITS = 32
 
 
@@ -114,8 +116,9 @@ class Master:
 
     @property
     def ready(self) -> bool:
-        """Whether it can be cloned."""
-        return self.snapshot_uuid is not None and self.volume.state.settled
+        """Whether it can be cloned; a change of its labels is no matter."""
+        return (self.snapshot_uuid is not None
+                and self.volume.state not in _NOT_READY)
 
     def idle(self, now: float) -> float:
         """:returns: seconds since it was last known to be of use."""

@@ -61,7 +61,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
                         help='stop when this process is the parent no more')
     options = parser.parse_args(arguments)
     options.services = tuple(options.services.split(','))
-    unknown = set(options.services) - set(services.ALL)
+    unknown = set(options.services) - set(services.EVERY)
     if unknown:
         parser.error(f'--services: unknown: {", ".join(sorted(unknown))}')
     return options

@@ -55,7 +55,9 @@ LOG = logging.getLogger(__name__)
 API = 'api'
 SCHEDULER = 'scheduler'
 VOLUME = 'volume'
+BACKUP = 'backup'
 ALL = (API, SCHEDULER, VOLUME)
+EVERY = (*ALL, BACKUP)
 
 
 class _Service(service.Service):  # type: ignore[misc]
@@ -113,7 +115,7 @@ def start(kinds: collections.abc.Collection[str]) -> Running:
     The volume services come first, so that the scheduler's question for
     their capabilities at its own start finds somebody to answer.
 
-    :param kinds: out of :data:`ALL`.
+    :param kinds: out of :data:`EVERY`.
     """
     sqlite.serialise(releases.engine())
     migration.db_sync()
@@ -122,6 +124,8 @@ def start(kinds: collections.abc.Collection[str]) -> Running:
     started: list[_Service] = []
     if VOLUME in kinds:
         started += [_volume(name) for name in CONF.enabled_backends or ()]
+    if BACKUP in kinds:
+        started.append(_backup())
     if SCHEDULER in kinds:
         started.append(_Service.create(binary='cinder-scheduler'))
     for created in started:
@@ -150,6 +154,14 @@ def _volume(backend: str) -> _Service:
     created: Any = _Service.create(
         host=host, service_name=backend, binary='cinder-volume',
         coordination=True, cluster=cluster)
+    assert isinstance(created, _Service)
+    return created
+
+
+def _backup() -> _Service:
+    created: Any = _Service.create(
+        binary='cinder-backup', coordination=True, service_name='backup',
+        process_number=1, semaphore=utils.semaphore_factory(0, 1))
     assert isinstance(created, _Service)
     return created
 

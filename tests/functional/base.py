@@ -84,7 +84,8 @@ class FunctionalTest(work.Work, base.BaseTestCase):
 
     def start(self, sections: list[federation.Section] | None = None,
               backend: dict[str, str] | None = None,
-              service: str = '', data: bool = False) -> Any:
+              service: str = '', data: bool = False,
+              services: str = 'api,scheduler,volume') -> Any:
         """Start the service over all clusters; return the SDK's proxy.
 
         :param sections: of clusters, if not simply all of them.
@@ -92,6 +93,7 @@ class FunctionalTest(work.Work, base.BaseTestCase):
         :param service: text of one more file with options.
         :param data: the service attaches volumes; `add_cluster` was told
             that there is ``data_plane='sparse'``.
+        :param services: which to run, by comma.
         """
         if sections is None:
             sections = [self.section(name) for name in self.clusters]
@@ -99,6 +101,7 @@ class FunctionalTest(work.Work, base.BaseTestCase):
         self._cloud = cloud.Cloud(
             self.folder / 'cinder', threads=self.threads,
             config=federation.config(sections, self.federation_id, options),
+            services=services,
             data=pathlib.Path(self.simulator.state_dir) if data else None)
         self._cloud.drop_in('service', service)
         self.before = federation.contents(self.clusters.values())

@@ -161,6 +161,19 @@ class SweepTest(base.GoldenTestCase):
             drv.federation.golden.sweep(())
         self.assertEqual([image['id']], self.kept())
 
+    def test_its_use_is_being_noted(self) -> None:
+        """Its labels are changing, which is no reason to download."""
+        drv = self.golden_driver()
+        image, = self.images(drv, 1)
+        self.arrays['east'].set_delays(update=60)
+        self.now += 2 * goldenrules.HOUR
+        self.hurry(drv, 2)
+        self.boot(drv, image)
+        self.boot(drv, image)
+        self.assertEqual(1, len(self.downloads))
+        (_name, master), = self.hidden()
+        self.assertEqual('Updating', master['state'])
+
     def test_being_cloned(self) -> None:
         drv = self.golden_driver(lightbits_golden_image_max_idle=1)
         image, = self.images(drv, 1)
