@@ -134,6 +134,12 @@ backend_opts = [
              'file://. Right only while all services of the cluster run on '
              'one host and share them.'),
     cfg.StrOpt(
+        'lightbits_os_cloud',
+        help='Cloud of clouds.yaml by which this service asks Cinder to move '
+             'volumes, as an administrator. Without it drains and rebalances '
+             'are done by the command that asks for them, and only there. A '
+             'change needs a restart.'),
+    cfg.StrOpt(
         'lightbits_store_connection', secret=True,
         help='Database that all services of the backend share, for jobs and '
              'for states of clusters set at run time, such as '

@@ -65,13 +65,21 @@ def spec_of(volume: Any) -> VolumeSpec:
     :raises InvalidSpec: a value cannot be honoured.
     """
     type_id = volume.volume_type_id
-    if not type_id:
-        return VolumeSpec()
-    if volume.obj_attr_is_set('volume_type'):
+    if type_id and volume.obj_attr_is_set('volume_type'):
         loaded = volume.volume_type
         if (loaded is not None and loaded.id == type_id
                 and loaded.obj_attr_is_set('extra_specs')):
             return VolumeSpec.from_extra_specs(loaded.extra_specs or {})
+    return spec_of_type(type_id)
+
+
+def spec_of_type(type_id: str | None) -> VolumeSpec:
+    """Read the extra specs of a volume type; no type is no specs.
+
+    :raises InvalidSpec: a value cannot be honoured.
+    """
+    if not type_id:
+        return VolumeSpec()
     specs = volume_types.get_volume_type_extra_specs(type_id)
     return VolumeSpec.from_extra_specs(specs or {})
 

@@ -24,8 +24,13 @@ from oslo_log import log as logging
 
 from cinder_lightbits_federation.audit.database import Database
 from cinder_lightbits_federation.audit.database import wanted_projects
+from cinder_lightbits_federation.drain.cloud import CinderCloud
+from cinder_lightbits_federation.drain.cloud import connect
+from cinder_lightbits_federation.drain.stock import Stock
+from cinder_lightbits_federation.drain.work import Works
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.federation import Federation
+from cinder_lightbits_federation.jobs.runner import Runner
 from cinder_lightbits_federation import loader
 from cinder_lightbits_federation.memory import EndpointMemory
 from cinder_lightbits_federation import records
@@ -128,6 +133,7 @@ class Service:
                                      EndpointMemory(memory_folder()))
         self._check_times()
         self._watcher: Watcher | None = None
+        self._runner: Runner | None = None
         self._sweeper = Sweeper(self._sweep, self.federation.golden.grown)
 
     def start(self) -> None:
@@ -145,6 +151,9 @@ class Service:
             self._watcher.distrust()
         self._watcher.start()
         self._sweeper.start()
+        self._runner = self._make_runner()
+        if self._runner is not None:
+            self._runner.start()
         _STARTED.add(self)
         CONF.register_mutate_hook(_mutated)
 
@@ -153,6 +162,8 @@ class Service:
         _STARTED.discard(self)
         if self._watcher is not None:
             self._watcher.stop()
+        if self._runner is not None:
+            self._runner.stop()
         self._sweeper.stop()
         self.federation.stop()
         self.shared.leave()
@@ -161,6 +172,21 @@ class Service:
         """Remove golden images that nobody needs, if there are to be any."""
         if self.federation.settings.golden.enabled:
             self.federation.golden.sweep(wanted_projects())
+
+    def _make_runner(self) -> Runner | None:
+        """:returns: what does queued jobs, if this service can do any.
+
+        :raises InvalidSetting: the named cloud cannot be used.
+        """
+        name = self._configuration.safe_get('lightbits_os_cloud')
+        if not name:
+            return None
+        cloud = CinderCloud(connect(name), self._host, self._cluster_name)
+        works = Works(
+            self.federation.registry,
+            Stock(self._host, self._cluster_name, self.federation.settings,
+                  self.federation.owner), self.shared.book)
+        return Runner(self.shared.desk, works.handlers(cloud))
 
     def _check_times(self) -> None:
         """Attach and detach are calls that somebody waits for."""

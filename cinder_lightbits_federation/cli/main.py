@@ -38,6 +38,7 @@ from cinder_lightbits_federation.cli import hosts
 from cinder_lightbits_federation.cli import images
 from cinder_lightbits_federation.cli import jobs
 from cinder_lightbits_federation.cli import listing
+from cinder_lightbits_federation.cli import moving
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import placement
 from cinder_lightbits_federation.cli import pools
@@ -73,6 +74,8 @@ COMMANDS: dict[str, type[command.Command]] = {
     'credential create': credentials.CredentialCreate,
     'credential rotate': credentials.CredentialRotate,
     'credential show': credentials.CredentialShow,
+    'drain plan': moving.DrainPlan,
+    'drain run': moving.DrainRun,
     'exporter': exporter.Exporter,
     'host acl refresh': hosts.HostAclRefresh,
     'image delete': images.ImageDelete,
@@ -85,6 +88,8 @@ COMMANDS: dict[str, type[command.Command]] = {
     'placement explain': placement.PlacementExplain,
     'placement last': decisions.PlacementLast,
     'pools check-switch': pools.PoolsCheckSwitch,
+    'rebalance plan': moving.RebalancePlan,
+    'rebalance run': moving.RebalanceRun,
     'snapshot list': listing.SnapshotList,
     'snapshot show': listing.SnapshotShow,
     'volume list': listing.VolumeList,
@@ -162,6 +167,11 @@ class Shell(app.App):
             metavar='SECONDS',
             help='How long to wait for one connection. Default: '
                  '%(default)s.')
+        parser.add_argument(
+            '--os-cloud', metavar='NAME', default=None,
+            help='Cloud of clouds.yaml whose Cinder is asked to move '
+                 'volumes. Default: OS_CLOUD, or what other OS_* variables '
+                 'say.')
         return parser
 
     def configure_logging(self) -> None:

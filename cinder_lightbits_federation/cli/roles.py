@@ -100,6 +100,10 @@ NEEDS: Mapping[str, Needs] = {
     'credential show': Needs(
         Role.VIEWER, files='reads configuration and key',
         database='read (projects of volume types)'),
+    'drain plan': Needs(Role.VIEWER, database='read', better=_HEALTH),
+    'drain run': Needs(
+        Role.VIEWER, files='reads the configuration and clouds.yaml',
+        database="read; the services' own: written", better=_HEALTH),
     'exporter': Needs(Role.VIEWER, database='read', better=_HEALTH),
     'host acl refresh': Needs(
         Role.ADMIN, files='reads the configuration; writes the backup',
@@ -118,6 +122,10 @@ NEEDS: Mapping[str, Needs] = {
                                better=_HEALTH),
     'placement last': Needs(Role.NONE),
     'pools check-switch': Needs(Role.VIEWER, database='read; --yes writes'),
+    'rebalance plan': Needs(Role.VIEWER, database='read', better=_HEALTH),
+    'rebalance run': Needs(
+        Role.VIEWER, files='reads the configuration and clouds.yaml',
+        database="read; the services' own: written", better=_HEALTH),
     'snapshot list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'snapshot show': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'volume list': Needs(Role.VIEWER, database='read', better=_PROJECTS),

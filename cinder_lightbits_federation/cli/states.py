@@ -26,6 +26,7 @@ from cinder_lightbits_federation.cli.columns import Time
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import UsageError
+from cinder_lightbits_federation.cli.session import Session
 from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.sharing import here
 from cinder_lightbits_federation.store.services import Knowledge
@@ -95,12 +96,9 @@ class ClusterSet(base.ShowCommand):
 
     def _write(self, name: str, wanted: AdminState | None, reason: str,
                before: SetState | None) -> None:
-        states = self.session.shared.states
         if wanted is not None:
-            done = states.put(name, wanted, reason.strip(), _who(), before)
-        else:
-            done = before is None or states.reset(before)
-        if not done:
+            set_state(self.session, name, wanted, reason.strip())
+        elif before and not self.session.shared.states.reset(before):
             raise FailedError(f'the state of cluster {name} was changed by '
                               f'somebody else just now; look at it first')
 
@@ -144,6 +142,18 @@ class ClusterStatus(base.ListCommand):
             return SERVICES, [_service(item) for item in sight.services]
         return COLUMNS, [[row[column] for column in COLUMNS]
                          for row in rows]
+
+
+def set_state(session: Session, name: str, state: AdminState, reason: str
+              ) -> None:
+    """Set the state of a cluster on all services.
+
+    :raises FailedError: somebody else has changed it at the same moment.
+    """
+    states = session.shared.states
+    if not states.put(name, state, reason, _who(), states.all().get(name)):
+        raise FailedError(f'the state of cluster {name} was changed by '
+                          f'somebody else just now; look at it first')
 
 
 def settings_of(clusters: tuple[ClusterSettings, ...], name: str

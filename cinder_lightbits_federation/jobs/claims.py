@@ -42,24 +42,25 @@ BEATS = 4
 class HeldJob:
     """A job that this process does; a `copy.ledger.Ledger`.
 
+    :ivar book: where it is written down.
     :ivar job: as it was when it was taken.
     """
 
     def __init__(self, book: Book, job: Job, claim: str) -> None:
-        self._book = book
+        self.book = book
         self.job = job
         self.claim = claim
 
     def load(self) -> Mapping[str, Any]:
         """See `Ledger`."""
-        found = self._book.held(self.job.id, self.claim)
+        found = self.book.held(self.job.id, self.claim)
         if found is None:
             raise self._lost()
         return found.checkpoint
 
     def save(self, state: Mapping[str, Any], done: int, total: int) -> None:
         """See `Ledger`."""
-        now = self._book.save(self.job.id, self.claim, state, done, total)
+        now = self.book.save(self.job.id, self.claim, state, done, total)
         if now is None:
             raise self._lost()
         if now is JobState.CANCELLING:
@@ -71,7 +72,7 @@ class HeldJob:
         :raises Cancelled: its end was asked for.
         :raises Lost: another host has it.
         """
-        found = self._book.held(self.job.id, self.claim)
+        found = self.book.held(self.job.id, self.claim)
         if found is None:
             raise self._lost()
         if found.state is JobState.CANCELLING:

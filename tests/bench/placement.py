@@ -13,7 +13,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
+import os
 import random
 from typing import Any
 
@@ -22,6 +24,7 @@ from tests.bench import environment as env
 from tests.bench import report
 from tests.simulator import control
 from tests.stack import bed
+from tests.stack import daemons
 
 CLUSTERS = 8
 CAPACITY = 100 * 10 ** 12
@@ -88,14 +91,26 @@ def measure(variant: str, coordination: str, seed: int = SEED,
     return found
 
 
-def _bed(variant: str, coordination: str) -> bed.Bed:
+@contextlib.contextmanager
+def _bed(variant: str, coordination: str) -> Iterator[bed.Bed]:
     names = [f'c{number}' for number in range(CLUSTERS)]
-    return bursts.Bed(
-        coordination=coordination,
-        clusters={name: {'capacity': CAPACITY} for name in names},
-        backend={'volume_driver': _DRIVERS[variant],
-                 'lightbits_poll_interval': _NO_POLLING,
-                 'lightbits_default_num_replicas': str(REPLICAS)})
+    # The services have to find the drivers of this package.
+    path = os.environ.get('PYTHONPATH')
+    os.environ['PYTHONPATH'] = str(daemons.ROOT)
+    try:
+        with bursts.Bed(
+                coordination=coordination,
+                clusters={name: {'capacity': CAPACITY} for name in names},
+                backend={'volume_driver': _DRIVERS[variant],
+                         'lightbits_poll_interval': _NO_POLLING,
+                         'lightbits_default_num_replicas': str(REPLICAS)}
+                ) as made:
+            yield made
+    finally:
+        if path is None:
+            del os.environ['PYTHONPATH']
+        else:
+            os.environ['PYTHONPATH'] = path
 
 
 def _fill(cluster: control.SimCluster, share: float) -> None:

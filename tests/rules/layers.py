@@ -33,12 +33,14 @@ PURE = frozenset({
     'audit.proofs', 'audit.restoring', 'audit.scene', 'audit.strangers',
     'capacity', 'conformance', 'copy.errors', 'copy.extents', 'copy.ledger',
     'errors', 'goldenrules',
-    'jobs.model',
+    'drain.balance', 'drain.plan', 'jobs.model',
     'location', 'ownership', 'placement', 'refs', 'reservations',
     'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
     'admission', 'adoption.planner', 'adoption.rows', 'audit.amend',
-    'audit.clerk', 'audit.database', 'cli', 'driver', 'exception',
+    'audit.clerk', 'audit.database', 'cli',
+    'drain.stock', 'drain.work',
+    'driver', 'exception',
     'exporter', 'hosting', 'images', 'manageable', 'mobility', 'records',
     'returning', 'service'})
 

@@ -30,6 +30,7 @@ from tests.rules.source import Source
 # more than the project declares.
 DISTRIBUTIONS: Mapping[str, str] = {
     'jwt': 'pyjwt',
+    'openstack': 'openstacksdk',
     'os_brick': 'os-brick',
     'yaml': 'pyyaml',
 }

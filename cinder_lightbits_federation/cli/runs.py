@@ -1,0 +1,118 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Carrying out a job of moves here, or leaving it to the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import threading
+import time
+from typing import Any
+
+from cinder_lightbits_federation.cli import base
+from cinder_lightbits_federation.cli.columns import Age
+from cinder_lightbits_federation.cli.outcome import FailedError
+from cinder_lightbits_federation.cli.session import Session
+from cinder_lightbits_federation.copy.errors import Cancelled
+from cinder_lightbits_federation.drain.cloud import CinderCloud
+from cinder_lightbits_federation.drain.cloud import connect
+from cinder_lightbits_federation.drain.mover import Cloud
+from cinder_lightbits_federation.drain.stock import Stock
+from cinder_lightbits_federation.drain.work import Works
+from cinder_lightbits_federation.jobs.book import AlreadyUnderWay
+from cinder_lightbits_federation.jobs.claims import HeldJob
+from cinder_lightbits_federation.jobs.model import Job
+from cinder_lightbits_federation.jobs.model import remaining_seconds
+from cinder_lightbits_federation.jobs.runner import Task
+from cinder_lightbits_federation.sizes import GIB
+
+
+class ShownJob(HeldJob):
+    """A job whose progress is shown on the standard error."""
+
+    def __init__(self, held: HeldJob, command: base.CommandMixin) -> None:
+        super().__init__(held.book, held.job, held.claim)
+        self._command = command
+        self._began = time.monotonic()
+        self._first: int | None = None
+
+    def save(self, state: Mapping[str, Any], done: int, total: int) -> None:
+        """See `Ledger`."""
+        super().save(state, done, total)
+        if self._first is None:
+            self._first = done
+        left = remaining_seconds(done, total, self._first,
+                                 time.monotonic() - self._began)
+        told = f', {Age(left).human_readable()} left' if left else ''
+        failed = len(state.get('failed', ()))
+        self._command.say(
+            f'{state["moved"]} volumes moved, {state["left"]} to go, '
+            f'{failed} failed: {done / GIB:.6g} of {total / GIB:.6g} GiB'
+            f'{told}')
+
+
+def works_of(session: Session) -> Works:
+    """:returns: plans over the clusters of a session."""
+    return Works(session.registry,
+                 Stock(session.host, session.cluster_name, session.settings,
+                       session.owner), session.shared.book)
+
+
+def cloud_of(command: base.CommandMixin) -> Cloud:
+    """Log in to the cloud that the command line or the environment names.
+
+    :raises InvalidSetting: that is not possible.
+    """
+    session = command.session
+    proxy = connect(command.app.options.os_cloud)
+    return CinderCloud(proxy, session.host, session.cluster_name)
+
+
+def run(command: base.CommandMixin, kind: str, subject: str,
+        parameters: Mapping[str, Any], cloud: Cloud | None,
+        stopping: threading.Event) -> None:
+    """Do a job here, or leave it to the service.
+
+    An interrupt gives it back; the same command goes on with it.
+
+    :param cloud: None to leave it.
+    :raises AlreadyUnderWay: another process does it.
+    :raises FailedError: it was cancelled.
+    """
+    desk = command.session.shared.desk
+    if cloud is None:
+        job = _queued(command.session, kind, subject, parameters)
+        command.say(f'Job {job.id} is left to the volume service: '
+                    f'lightbits-federation job show {job.id}')
+        return
+    held = desk.begin(kind, subject, parameters)
+    command.say(f'Job {held.job.id}: {kind} of {subject}')
+    handler = works_of(command.session).handlers(cloud)[kind]
+    shown = ShownJob(held, command)
+    try:
+        with desk.ending(shown):
+            try:
+                handler(Task(shown, stopping))
+            except KeyboardInterrupt:
+                desk.let_go(shown)
+                raise
+    except Cancelled:
+        raise FailedError(f'job {held.job.id} was cancelled') from None
+
+
+def _queued(session: Session, kind: str, subject: str,
+            parameters: Mapping[str, Any]) -> Job:
+    try:
+        return session.shared.book.add(kind, subject, parameters)
+    except AlreadyUnderWay as exc:
+        return exc.job

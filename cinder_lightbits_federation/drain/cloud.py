@@ -1,0 +1,96 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Cinder's API by openstacksdk, for what an administrator may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+from typing import Any
+
+from keystoneauth1 import exceptions as auth_exceptions
+import openstack
+from openstack import exceptions
+
+from cinder_lightbits_federation.drain.mover import MoveRefused
+from cinder_lightbits_federation.drain.mover import Phase
+from cinder_lightbits_federation import errors
+
+# The first with clusters of services.
+MICROVERSION = '3.16'
+NOT_MOVING = (None, '', 'none', 'success', 'error')
+
+
+def connect(cloud: str | None, **options: Any) -> Any:
+    """Make a connection by ``clouds.yaml`` and the ``OS_*`` variables.
+
+    :param cloud: name of the cloud; None for that of the environment.
+    :returns: openstacksdk's proxy of the Block Storage service.
+    :raises InvalidSetting: it cannot be made.
+    """
+    try:
+        return openstack.connect(
+            cloud=cloud, block_storage_default_microversion=MICROVERSION,
+            **options).block_storage
+    except (exceptions.SDKException,
+            auth_exceptions.ClientException) as exc:
+        raise errors.InvalidSetting('cloud', cloud or 'OS_*',
+                                    str(exc)) from exc
+
+
+class CinderCloud:
+    """See `mover.Cloud`.
+
+    :param proxy: from `connect`.
+    :param host: ``host@backend``.
+    :param cluster: ``cluster@backend`` of a clustered service, or None.
+    """
+
+    def __init__(self, proxy: Any, host: str, cluster: str | None) -> None:
+        self._proxy = proxy
+        # No pool: the driver chooses, and with a pool per cluster the
+        # scheduler does.
+        self._target = ({'cluster': cluster} if cluster
+                        else {'host': host})
+
+    def migrate(self, volume_id: str) -> None:
+        """See `Cloud`. Users cannot change the volume until it has moved."""
+        with _told():
+            self._proxy.migrate_volume(volume_id, lock_volume=True,
+                                       **self._target)
+
+    def phase(self, volume_id: str) -> Phase:
+        """See `Cloud`."""
+        with _told():
+            try:
+                found = self._proxy.get_volume(volume_id)
+            except exceptions.NotFoundException:
+                return Phase.GONE
+        return (Phase.AT_REST if found.migration_status in NOT_MOVING
+                else Phase.MOVING)
+
+    def forget_migration(self, volume_id: str) -> None:
+        """See `Cloud`."""
+        with _told():
+            self._proxy.reset_volume_status(
+                volume_id, status='available', attach_status=None,
+                migration_status='none')
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (exceptions.SDKException,
+            auth_exceptions.ClientException) as exc:
+        raise MoveRefused(str(exc)) from exc

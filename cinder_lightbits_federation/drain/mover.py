@@ -1,0 +1,249 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Moving volumes one after the other, by asking Cinder to.
+
+What is to be moved is looked up again in every round, so a mover that takes
+over from another needs to know little of what that has done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import enum
+import logging
+import time
+from typing import Any, Protocol
+
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.jobs.book import Book
+from cinder_lightbits_federation.jobs.runner import Task
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.timing import wait_until
+
+LOG = logging.getLogger(__name__)
+
+# Longer than any set of moves takes.
+PATIENCE = 365 * 86400.0
+# What the driver calls the job of a move (mobility.py).
+MIGRATE = 'migrate'
+# A move that was begun here is given so many leases to be claimed.
+LEASES = 2
+# Failures that the message names; all of them are in the checkpoint.
+TOLD = 3
+
+
+class MoveRefused(errors.FederationError):
+    """Cinder does not move the volume; nothing was changed."""
+
+
+class MovesFailed(errors.FederationError):
+    """Some volumes are where they were."""
+
+
+class Phase(enum.Enum):
+    """What Cinder says of a volume."""
+
+    MOVING = 'moving'
+    AT_REST = 'at rest'
+    GONE = 'gone'
+
+
+class Cloud(Protocol):
+    """Cinder's API, as far as it is needed. All raise MoveRefused."""
+
+    def migrate(self, volume_id: str) -> None:
+        """Ask for a volume to be moved within its backend."""
+
+    def phase(self, volume_id: str) -> Phase:
+        """:returns: whether a volume is being moved."""
+
+    def forget_migration(self, volume_id: str) -> None:
+        """Have a volume count as not being moved, and as available."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """A volume to be moved.
+
+    :param source: UUID of the cluster it is on.
+    :param size: bytes.
+    :param attached: Nova takes part, and the driver has no job for it.
+    """
+
+    id: str
+    source: str
+    size: int
+    attached: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Round:
+    """What there is to do now.
+
+    :param blocked: why volumes cannot be moved, by their ids.
+    """
+
+    items: Sequence[Item]
+    under_way: Sequence[Item] = ()
+    blocked: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Mover:
+    """Carries out one job.
+
+    :param look: gives what there is to do now.
+    :param place_of: UUID of the cluster a volume is recorded on; None if
+        there is none.
+    :param at_once: moves that run side by side.
+    :param rate: bytes per second on average that moves are begun at; None
+        for no limit.
+    """
+
+    def __init__(self, cloud: Cloud, book: Book, look: Callable[[], Round],
+                 place_of: Callable[[str], str | None], at_once: int,
+                 rate: int | None = None) -> None:
+        self._cloud = cloud
+        self._book = book
+        self._look = look
+        self._place_of = place_of
+        self._at_once = at_once
+        self._rate = rate
+        self._began = time.monotonic()
+        self._begun = 0
+        self._failed: dict[str, str] = {}
+        self._running: dict[str, Item] = {}
+        self._since: dict[str, float] = {}
+        self._moved = 0
+        self._size = 0
+
+    def run(self, task: Task) -> None:
+        """Move until nothing is left that can be.
+
+        :raises MovesFailed: something that should have moved has not.
+        :raises Cancelled, Lost, Stopping: nothing more is begun; moves under
+            way go on by themselves.
+        """
+        before = task.held.load()
+        self._moved = int(before.get('moved', 0))
+        self._size = int(before.get('moved_bytes', 0))
+        while self._round(task):
+            pass
+        if self._failed:
+            told = [f'{volume_id}: {why}' for volume_id, why
+                    in list(self._failed.items())[:TOLD]]
+            raise MovesFailed(f'{len(self._failed)} volumes could not be '
+                              f'moved: {"; ".join(told)}')
+
+    def _round(self, task: Task) -> bool:
+        """:returns: whether there was anything to do."""
+        task.check()
+        now = self._look()
+        queue = [item for item in now.items if item.id not in self._failed]
+        self._running = {item.id: item for item in now.under_way
+                         if item.id not in self._failed}
+        self._save(task, queue, now.blocked)
+        if not queue and not self._running:
+            return False
+        wait_until(lambda: self._step(task, queue, now.blocked),
+                   Deadline.after(PATIENCE), 'volumes to be moved')
+        return True
+
+    def _step(self, task: Task, queue: list[Item],
+              blocked: Mapping[str, str]) -> bool | None:
+        """Look at what is under way and begin more.
+
+        :returns: True when this round is done.
+        """
+        task.check()
+        ended = [item for item in list(self._running.values())
+                 if self._has_ended(item)]
+        for item in ended:
+            del self._running[item.id]
+        begun = False
+        while (queue and len(self._running) < self._at_once
+               and self._due()):
+            self._begin(queue.pop(0))
+            begun = True
+        if ended or begun:
+            self._save(task, queue, blocked)
+        return True if not queue and not self._running else None
+
+    def _due(self) -> bool:
+        if self._rate is None:
+            return True
+        return time.monotonic() >= self._began + self._begun / self._rate
+
+    def _begin(self, item: Item) -> None:
+        self._begun += item.size
+        try:
+            self._cloud.migrate(item.id)
+        except MoveRefused as exc:
+            self._fail(item, str(exc))
+        else:
+            LOG.info('Volume %s is being moved off cluster %s.', item.id,
+                     item.source)
+            self._running[item.id] = item
+            self._since[item.id] = time.monotonic()
+
+    def _has_ended(self, item: Item) -> bool:
+        try:
+            phase = self._cloud.phase(item.id)
+            if phase is Phase.MOVING:
+                return self._was_left(item)
+        except MoveRefused as exc:
+            self._fail(item, str(exc))
+            return True
+        if phase is Phase.AT_REST and self._place_of(
+                item.id) == item.source:
+            self._fail(item, 'Cinder has ended its migration and it is where '
+                             'it was; the log of the service says why')
+        elif phase is Phase.AT_REST:
+            self._moved += 1
+            self._size += item.size
+            LOG.info('Volume %s has left cluster %s.', item.id, item.source)
+        return True
+
+    def _was_left(self, item: Item) -> bool:
+        """End a move whose service has died; the next round begins it anew.
+
+        Cinder has nobody who would. The driver goes on from where it was.
+        """
+        begun = self._since.get(item.id)
+        if begun is not None and (
+                time.monotonic() - begun < LEASES * self._book.lease):
+            # Whoever does it may not have come to claim its job yet.
+            return False
+        job = self._book.unfinished(MIGRATE, item.id)
+        if job is None or item.attached or (
+                job.silent is not None and job.silent <= self._book.lease):
+            return False
+        LOG.warning('Nobody moves volume %s any more: it is begun again.',
+                    item.id)
+        self._cloud.forget_migration(item.id)
+        return True
+
+    def _fail(self, item: Item, why: str) -> None:
+        LOG.warning('Volume %s is not moved off cluster %s: %s', item.id,
+                    item.source, why)
+        self._failed[item.id] = why
+
+    def _save(self, task: Task, queue: Sequence[Item],
+              blocked: Mapping[str, str]) -> None:
+        left = sum(item.size for item in (*queue, *self._running.values()))
+        state: dict[str, Any] = {
+            'moved': self._moved, 'moved_bytes': self._size,
+            'left': len(queue) + len(self._running),
+            'under_way': sorted(self._running), 'failed': self._failed,
+            'blocked': dict(blocked)}
+        task.held.save(state, self._size, self._size + left)

@@ -1,0 +1,220 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import threading
+import time
+from typing import Any
+
+import sqlalchemy as sa
+
+from cinder_lightbits_federation.copy import errors as copy_errors
+from cinder_lightbits_federation.drain import mover
+from cinder_lightbits_federation.drain.mover import Item
+from cinder_lightbits_federation.drain.mover import Phase
+from cinder_lightbits_federation.drain.mover import Round
+from cinder_lightbits_federation.jobs import runner
+from cinder_lightbits_federation.store.tables import JOBS
+from tests.unit.jobs import base
+
+OLD, NEW = 'old', 'new'
+
+
+class Cinder:
+    """Moves volumes as Cinder does: each takes some looks.
+
+    :param looks: how often a move is seen under way.
+    """
+
+    def __init__(self, sizes: dict[str, int], looks: int = 1) -> None:
+        self.sizes = sizes
+        self.places = dict.fromkeys(sizes, OLD)
+        self.moving: dict[str, int] = {}
+        self.refused: dict[str, str] = {}
+        self.stuck: set[str] = set()
+        self.ended_where_it_was: set[str] = set()
+        self.looks = looks
+        self.begun: list[str] = []
+        self.forgotten: list[str] = []
+        self.most = 0
+
+    def look(self) -> Round:
+        """What is left to do."""
+        left = [name for name, place in self.places.items() if place == OLD]
+        return Round([self.item(name) for name in left
+                      if name not in self.moving],
+                     [self.item(name) for name in left
+                      if name in self.moving],
+                     {'kept': 'it has 1 snapshots'})
+
+    def item(self, name: str) -> Item:
+        return Item(name, OLD, self.sizes[name])
+
+    def migrate(self, volume_id: str) -> None:
+        if volume_id in self.refused:
+            raise mover.MoveRefused(self.refused[volume_id])
+        self.begun.append(volume_id)
+        self.moving[volume_id] = self.looks
+        self.most = max(self.most, len(self.moving))
+
+    def phase(self, volume_id: str) -> Phase:
+        if volume_id not in self.moving:
+            return (Phase.AT_REST if volume_id in self.places
+                    else Phase.GONE)
+        if volume_id in self.stuck or self.moving[volume_id]:
+            self.moving[volume_id] -= 1
+            return Phase.MOVING
+        del self.moving[volume_id]
+        if volume_id not in self.ended_where_it_was:
+            self.places[volume_id] = NEW
+        return Phase.AT_REST
+
+    def forget_migration(self, volume_id: str) -> None:
+        self.forgotten.append(volume_id)
+        self.stuck.discard(volume_id)
+        del self.moving[volume_id]
+
+
+class MoverTestCase(base.JobsTestCase):
+
+    def run_job(self, cinder: Cinder, at_once: int = 2,
+                rate: int | None = None, desk: Any = None) -> Any:
+        """Move everything off the cluster; return the job."""
+        desk = desk or self.desk()
+        with desk.held('drain', OLD, {}) as held:
+            mover.Mover(cinder, self.book, cinder.look, cinder.places.get,
+                        at_once, rate).run(
+                            runner.Task(held, threading.Event()))
+        return self.book.get(held.job.id)
+
+    def test_all_is_moved(self) -> None:
+        cinder = Cinder({f'v{number}': 10 for number in range(7)}, looks=2)
+        job = self.run_job(cinder, at_once=3)
+        self.assertEqual({NEW}, set(cinder.places.values()))
+        self.assertEqual(3, cinder.most)
+        self.assertEqual(('done', 70, 70), (job.state.value, job.done,
+                                            job.total))
+        self.assertEqual(
+            (7, 0, {}, {'kept': 'it has 1 snapshots'}),
+            tuple(job.checkpoint[key] for key in (
+                'moved', 'left', 'failed', 'blocked')))
+
+    def test_what_is_refused_does_not_keep_the_others(self) -> None:
+        cinder = Cinder({'a': 1, 'b': 1, 'c': 1})
+        cinder.refused['b'] = 'it is being extended'
+        error = self.assertRaises(mover.MovesFailed, self.run_job, cinder)
+        self.assertIn('1 volumes could not be moved: b: it is being '
+                      'extended', str(error))
+        self.assertEqual({'a': NEW, 'b': OLD, 'c': NEW}, cinder.places)
+        job = self.book.latest('drain', OLD)
+        assert job is not None
+        self.assertEqual('failed', job.state.value)
+        # Asked again when the reason is gone, it goes on.
+        cinder.refused.clear()
+        again = self.run_job(cinder)
+        self.assertEqual((job.id, 3, 3), (again.id, again.done,
+                                          again.checkpoint['moved']))
+
+    def test_what_comes_back_has_failed(self) -> None:
+        cinder = Cinder({'a': 1, 'b': 1})
+        cinder.ended_where_it_was.add('a')
+        error = self.assertRaises(mover.MovesFailed, self.run_job, cinder)
+        self.assertIn('a: Cinder has ended its migration and it is where it '
+                      'was', str(error))
+        self.assertEqual(1, cinder.begun.count('a'))
+
+    def test_a_volume_that_is_deleted_meanwhile(self) -> None:
+        cinder = Cinder({'a': 1, 'b': 1})
+        before = cinder.migrate
+
+        def migrate(volume_id: str) -> None:
+            before(volume_id)
+            if volume_id == 'a':
+                del cinder.places['a'], cinder.moving['a']
+
+        cinder.migrate = migrate  # type: ignore[method-assign]
+        self.assertEqual(1, self.run_job(cinder).done)
+
+    def test_a_move_of_somebody_else_is_waited_for(self) -> None:
+        cinder = Cinder({'a': 1}, looks=3)
+        cinder.migrate('a')
+        cinder.begun.clear()
+        self.assertEqual(1, self.run_job(cinder).done)
+        self.assertEqual([], cinder.begun)
+
+    def test_one_whose_service_has_died_is_begun_anew(self) -> None:
+        """The driver's job of it has no heartbeat any more."""
+        cinder = Cinder({'a': 1})
+        cinder.migrate('a')
+        cinder.stuck.add('a')
+        left = self.book.add(mover.MIGRATE, 'a', {})
+        self.assertIsNotNone(self.book.claim(left, 'dead'))
+        with self.store.transaction() as connection:
+            connection.execute(sa.update(JOBS).values(
+                heartbeat=JOBS.c.heartbeat - 1000))
+        self.run_job(cinder)
+        self.assertEqual((['a'], ['a', 'a'], NEW),
+                         (cinder.forgotten, cinder.begun,
+                          cinder.places['a']))
+
+    def test_one_that_is_being_done_is_not(self) -> None:
+        cinder = Cinder({'a': 1}, looks=4)
+        desk = self.desk('stor2')
+        with desk.held(mover.MIGRATE, 'a', {}):
+            self.run_job(cinder)
+        self.assertEqual(['a'], cinder.begun)
+        self.assertEqual([], cinder.forgotten)
+
+    def test_cancelled(self) -> None:
+        cinder = Cinder({f'v{number}': 1 for number in range(5)})
+        before = cinder.migrate
+
+        def migrate(volume_id: str) -> None:
+            before(volume_id)
+            job = self.book.latest('drain', OLD)
+            assert job is not None
+            self.book.cancel(job.id)
+
+        cinder.migrate = migrate  # type: ignore[method-assign]
+        self.assertRaises(copy_errors.Cancelled, self.run_job, cinder, 1)
+        self.assertEqual(1, len(cinder.begun))
+        job = self.book.latest('drain', OLD)
+        assert job is not None
+        self.assertEqual('cancelled', job.state.value)
+
+    def test_another_process_goes_on(self) -> None:
+        cinder = Cinder({'a': 1, 'b': 1}, looks=2)
+        desk = self.desk()
+        held = desk.begin('drain', OLD, {})
+        stopping = threading.Event()
+        before = cinder.migrate
+
+        def migrate(volume_id: str) -> None:
+            before(volume_id)
+            stopping.set()
+
+        cinder.migrate = migrate  # type: ignore[method-assign]
+        moves = mover.Mover(cinder, self.book, cinder.look,
+                            cinder.places.get, 1)
+        self.assertRaises(runner.Stopping, moves.run,
+                          runner.Task(held, stopping))
+        desk.let_go(held)
+        cinder.migrate = before  # type: ignore[method-assign]
+        job = self.run_job(cinder, desk=self.desk('stor2'))
+        self.assertEqual((held.job.id, 2), (job.id, job.done))
+        self.assertEqual(['a', 'b'], cinder.begun)
+
+    def test_the_pace(self) -> None:
+        """Three volumes of 10 bytes at 20 bytes per second."""
+        cinder = Cinder({'a': 10, 'b': 10, 'c': 10}, looks=0)
+        began = time.monotonic()
+        self.run_job(cinder, at_once=3, rate=20)
+        self.assertGreaterEqual(time.monotonic() - began, 1.0)
