@@ -233,11 +233,13 @@ class Session:
 
         :raises UsageError: an option is wrong; all stays as it was.
         """
-        before = self.__dict__.pop('settings', None)
+        kept: dict[str, object] = {
+            name: self.__dict__.pop(name)
+            for name in ('configured', 'settings') if name in self.__dict__}
         try:
             settings = self.settings
         except UsageError:
-            self.__dict__['settings'] = before
+            self.__dict__.update(kept)
             raise
         self.registry.apply(settings)
 

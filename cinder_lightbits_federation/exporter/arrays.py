@@ -19,6 +19,7 @@ import time
 from prometheus_client import core
 
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.expiry import expiries
 from cinder_lightbits_federation.lightbits import meter
 from cinder_lightbits_federation.room import PlacementPolicy
 from cinder_lightbits_federation.room import pool_figures
@@ -47,6 +48,7 @@ def clusters(known: Sequence[Cluster], broken: Sequence[BrokenCluster]
     yield _ages(known)
     yield from _capacities(known)
     yield _requests(known)
+    yield _expiries(known)
 
 
 def backend(views: Sequence[ClusterView], replicas: int,
@@ -156,6 +158,16 @@ def _requests(known: Iterable[Cluster]) -> core.Metric:
         for outcome, reading in cluster.client.meter.read().items():
             found.add_metric([cluster.name, outcome], _buckets(reading),
                              sum_value=reading.seconds)
+    return found
+
+
+def _expiries(known: Iterable[Cluster]) -> core.Metric:
+    found = gauge('expiry_timestamp_seconds', 'When a certificate, an '
+                  'authority, a token or a key ends.',
+                  ['cluster', 'kind', 'subject'])
+    for item in expiries(known):
+        found.add_metric([item.cluster, item.kind.value, item.subject],
+                         item.ends)
     return found
 
 

@@ -188,6 +188,10 @@ class ExporterTest(ObservedTestCase):
             'lightbits_api_request_seconds_count',
             frozenset({('cluster', 'east'), ('outcome', 'ok')})])
 
+        self.assertEqual({'certificate', 'ca', 'token'}, {
+            dict(labels)['kind'] for name, labels in found
+            if name == 'lightbits_expiry_timestamp_seconds'})
+
         self.arrays['west'].fault('refuse')
         self.until('lightbits_cluster_connection',
                    self.connection('west', 'disconnected'), 1)
