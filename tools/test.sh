@@ -67,10 +67,9 @@ function parse_arguments {
 }
 
 # Add the tests in the virtual machine to a full run, if they can run here.
-# In a subshell, which is what ends where a package is missing for good.
 function add_vm {
-    if (install_missing_packages "${VENV}/bin/bindep" \
-        "${ROOT}/bindep.txt" vm); then
+    if try_install_missing_packages "${VENV}/bin/bindep" \
+        "${ROOT}/bindep.txt" vm; then
         ENVIRONMENTS+=(vm)
     else
         NOTES+=("vm             skipped: QEMU cannot be installed here")

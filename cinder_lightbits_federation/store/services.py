@@ -79,11 +79,26 @@ class Services:
             now = self._store.now(connection)
             done = connection.execute(sa.update(SERVICES).where(
                 *self._key(host)).values(clusters=text, heartbeat=now))
-            connection.execute(sa.delete(SERVICES).where(
-                SERVICES.c.backend == self._backend,
-                SERVICES.c.heartbeat < now - KEPT))
         if done.rowcount != 1:
             self._insert(host, text, now)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Remove the services that have been silent for long.
+
+        Found by reading, which locks nothing, and removed by their keys:
+        services that tell at the same time lock each other's rows in
+        turn when they all remove by age (a deadlock in MariaDB).
+        """
+        with self._store.transaction() as connection:
+            oldest = self._store.now(connection) - KEPT
+            silent = connection.execute(sa.select(SERVICES.c.host).where(
+                SERVICES.c.backend == self._backend,
+                SERVICES.c.heartbeat < oldest)).scalars().all()
+        for host in silent:
+            with self._store.transaction() as connection:
+                connection.execute(sa.delete(SERVICES).where(
+                    *self._key(host), SERVICES.c.heartbeat < oldest))
 
     def leave(self, host: str) -> None:
         """Say that a service has ended. Idempotent."""

@@ -16,12 +16,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent import futures
 import dataclasses
+import os
 import threading
 import time
+from typing import Any
 
 from tests.embedded import settings
 from tests.embedded import waiting
 from tests.stack import bed
+from tests.stack import daemons
 from tests.stack import stack
 
 _CALLERS = 16
@@ -41,7 +44,11 @@ rpc_response_timeout = 120
 
 
 class Bed(bed.Bed):
-    """Services whose speed is measured."""
+    """Services whose speed is measured; they find drivers among tests."""
+
+    def __init__(self, **options: Any) -> None:
+        os.environ['PYTHONPATH'] = str(daemons.ROOT)
+        super().__init__(**options)
 
     def _config(self) -> str:
         return super()._config() + CONFIG

@@ -13,9 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-import contextlib
-import os
+from collections.abc import Mapping
 import random
 from typing import Any
 
@@ -24,7 +22,6 @@ from tests.bench import environment as env
 from tests.bench import report
 from tests.simulator import control
 from tests.stack import bed
-from tests.stack import daemons
 
 CLUSTERS = 8
 CAPACITY = 100 * 10 ** 12
@@ -91,26 +88,14 @@ def measure(variant: str, coordination: str, seed: int = SEED,
     return found
 
 
-@contextlib.contextmanager
-def _bed(variant: str, coordination: str) -> Iterator[bed.Bed]:
+def _bed(variant: str, coordination: str) -> bed.Bed:
     names = [f'c{number}' for number in range(CLUSTERS)]
-    # The services have to find the drivers of this package.
-    path = os.environ.get('PYTHONPATH')
-    os.environ['PYTHONPATH'] = str(daemons.ROOT)
-    try:
-        with bursts.Bed(
-                coordination=coordination,
-                clusters={name: {'capacity': CAPACITY} for name in names},
-                backend={'volume_driver': _DRIVERS[variant],
-                         'lightbits_poll_interval': _NO_POLLING,
-                         'lightbits_default_num_replicas': str(REPLICAS)}
-                ) as made:
-            yield made
-    finally:
-        if path is None:
-            del os.environ['PYTHONPATH']
-        else:
-            os.environ['PYTHONPATH'] = path
+    return bursts.Bed(
+        coordination=coordination,
+        clusters={name: {'capacity': CAPACITY} for name in names},
+        backend={'volume_driver': _DRIVERS[variant],
+                 'lightbits_poll_interval': _NO_POLLING,
+                 'lightbits_default_num_replicas': str(REPLICAS)})
 
 
 def _fill(cluster: control.SimCluster, share: float) -> None:

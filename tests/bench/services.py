@@ -35,13 +35,14 @@ _CLUSTER = 'east'
 _THEIRS = 'lightos'
 _BACKENDS = {OURS: federation.BACKEND, THEIRS: _THEIRS}
 # It can be told one port, so it talks to one node; it verifies certificates
-# by their host name, which those of an array do not have.
+# by their host name, which those of an array do not have. This one does not
+# ask the host for an NQN at its start.
 _CONFIG = f"""
 [DEFAULT]
 enabled_backends = {federation.BACKEND},{_THEIRS}
 
 [{_THEIRS}]
-volume_driver = cinder.volume.drivers.lightos.LightOSVolumeDriver
+volume_driver = tests.functional.in_tree.InTreeDriver
 volume_backend_name = {_THEIRS}
 lightos_api_address = {{address}}
 lightos_api_port = {{port}}

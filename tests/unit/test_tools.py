@@ -122,7 +122,8 @@ class PackagesTestCase(base.BaseTestCase):
         path.chmod(0o755)
         return path
 
-    def install(self, missing: str, times: int = 1) -> list[str]:
+    def install(self, missing: str, times: int = 1,
+                function: str = 'install_missing_packages') -> list[str]:
         """What is done about missing packages, as calls of apt-get."""
         status = 1 if missing else 0
         bindep = self.program(
@@ -133,7 +134,7 @@ class PackagesTestCase(base.BaseTestCase):
             # Who runs the tests is not the question here.
             'function as_root { "$@"; }; SERVICE_POLICY=$5; '
             'for ((i = 0; i < $4; i++)); do '
-            'install_missing_packages "$3" list test; done')
+            f'{function} "$3" list test; done')
         subprocess.run(
             ['bash', '-c', script, 'bash', str(self.folder),
              str(LIBRARY.parent), str(bindep), str(times),
@@ -177,6 +178,16 @@ class PackagesTestCase(base.BaseTestCase):
         error = self.assertRaises(
             subprocess.CalledProcessError, self.install, 'git\\n')
         self.assertIn(b'apt-get install failed: git', error.stderr)
+
+    def test_a_failed_attempt_does_not(self) -> None:
+        body = f'echo "apt-get $1" >>{self.calls}; [[ $1 == update ]]'
+        self.program('apt-get', body)
+        self.assertEqual(
+            ['apt-get update', 'apt-get install'], self.install(
+                'git\\n', function='! try_install_missing_packages'))
+        self.program('apt-get', f'{body} || true')
+        self.calls.write_text('')
+        self.install('git\\n', function='try_install_missing_packages')
 
 
 class VenvTestCase(base.BaseTestCase):

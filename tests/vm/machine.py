@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import pathlib
 import shlex
@@ -25,6 +26,7 @@ from tests.vm import initramfs
 from tests.vm import packages
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGES = ('cinder_lightbits_federation', 'os_brick_ext', 'tests')
 MEMORY = 2048
 ARGUMENTS = ('console=ttyS0 quiet panic=-1 mitigations=off '
              'nvme_core.multipath=Y')
@@ -136,11 +138,16 @@ class Machine:
 
 def python_script(*words: str) -> str:
     """:returns: a script that runs a module with this very Python."""
+    for package in PACKAGES:
+        # So that the guest need not.
+        compileall.compile_dir(ROOT / package, quiet=1)
     environment = {
         'PATH': f'{pathlib.Path(sys.executable).parent}:/usr/local/sbin:'
                 '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
         'HOME': '/root', 'LC_ALL': 'C.UTF-8', 'PYTHONWARNINGS': 'ignore',
         'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONUNBUFFERED': '1',
+        # Where imports take tens of seconds, what nobody needs counts.
+        'EVENTLET_NO_GREENDNS': 'yes',
         # There is no udev, so device mapper makes its nodes itself.
         'DM_DISABLE_UDEV': '1'}
     exports = ''.join(f'export {name}={shlex.quote(value)}\n'

@@ -72,10 +72,13 @@ class Measurement(base.KernelTestCase):
         """Leave no file and no connection."""
         for path in places.DROP_INS.iterdir():
             path.unlink()
+        # The client may be about to connect for a file that has gone.
+        for _time in range(2):
+            self.eventually(self._alone)
+            time.sleep(0.5)
         self.eventually(self._alone)
 
     def _alone(self) -> bool:
-        # The client may be about to connect for a file that has gone.
         self._leave_all()
         return not self.kernel.controllers()
 

@@ -71,3 +71,9 @@ function install_missing_packages {
         apt_install ${missing}
     fi
 }
+
+# The same for what is not needed everywhere: where it fails, the run goes on.
+# In a subshell, which is what ends then.
+function try_install_missing_packages {
+    (install_missing_packages "$@")
+}

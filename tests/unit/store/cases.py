@@ -185,6 +185,22 @@ class SharedCases(StoreCases):
         self.assertEqual(['stor2@lightbits'],
                          [item.host for item in mine.all()])
 
+    def test_services_tell_at_the_same_time(self) -> None:
+        """They do not get into each other's way; old ones go meanwhile."""
+        self.open()
+        told = [services.Services(self.open(), BACKEND)
+                for _number in range(6)]
+
+        def tell(number: int) -> None:
+            for _time in range(15):
+                told[number].tell(f'stor{number}@lightbits', {})
+
+        with futures.ThreadPoolExecutor(len(told)) as pool:
+            list(pool.map(tell, range(len(told))))
+        self.assertEqual(
+            [f'stor{number}@lightbits' for number in range(6)],
+            [item.host for item in told[0].all()])
+
     @staticmethod
     def age(store: engine.Store, seconds: float) -> None:
         """Have all services been silent for so much longer."""
