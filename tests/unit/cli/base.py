@@ -65,6 +65,9 @@ class CliTestCase(audit_base.AuditTestCase):
         with open(self.path('service.conf'), 'w', encoding='utf-8') as file:
             file.write('[DEFAULT]\n' + ''.join(
                 f'{key} = {value}\n' for key, value in options.items()))
+            # A store in a file, as here, is not for services on many hosts.
+            file.write(f'[{base.BACKEND}]\nlightbits_allow_file_locks = '
+                       f'{"cluster" in options}\n')
 
     def path(self, name: str) -> str:
         """:returns: the path of a file of this test."""
