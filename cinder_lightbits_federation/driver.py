@@ -210,8 +210,8 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         """Take a snapshot on the cluster of its volume."""
         with translated(snapshot.volume_id):
             return records.model_update(self.federation.snapshots.create(
-                records.snapshot_ref(snapshot, self._project),
-                records.LocationRecord(snapshot),
+                self.marked(records.snapshot_ref(snapshot, self._project),
+                            snapshot), records.LocationRecord(snapshot),
                 self.federation.deadline()))
 
     def delete_snapshot(self, snapshot: Any) -> None:
@@ -404,7 +404,8 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
     def _request(self, volume: Any) -> CreateRequest:
         spec = records.spec_of(volume)
         return CreateRequest(
-            ref=records.volume_ref(volume, self._project, spec),
+            ref=self.marked(records.volume_ref(volume, self._project, spec),
+                            volume),
             size=gib_to_bytes(volume.size), spec=spec,
             recorder=records.LocationRecord(volume),
             only=self._pool_cluster(volume),

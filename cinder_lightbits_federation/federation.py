@@ -370,7 +370,7 @@ class Federation:
             qos_policy_uuid=None if named else policy,
             qos_policy_name=policy if named else None,
             labels=ownership.labels_for(self.owner, request.ref.name_id,
-                                        attempt),
+                                        attempt, request.ref.tenant),
             restrictions=spec.restrictions())
         project = (source.snapshot.project if source else '') or (
             cluster.settings.project(self._project(spec)))

@@ -160,7 +160,8 @@ class Manage:
         attempt = ownership.new_attempt()
         location = self._location(found, target.name_id, attempt)
         recorder.record(location)
-        labels = ownership.labels_for(self._owner, target.name_id, attempt)
+        labels = ownership.labels_for(self._owner, target.name_id, attempt,
+                                      target.tenant)
         hook = _Takeover(target.name, labels, size, check)
         with found.cluster.api(deadline) as client:
             client.update_volume(found.project, found.thing.uuid, hook,

@@ -32,13 +32,14 @@ from cinder_lightbits_federation.manage import NotManageable
 from cinder_lightbits_federation import records
 from cinder_lightbits_federation.sizes import bytes_to_gib_ceil
 from cinder_lightbits_federation.sizes import gib_to_bytes
+from cinder_lightbits_federation.upgrading import UpgradingMixin
 
 T = TypeVar('T', model.Volume, model.Snapshot)
 
 Entry = dict[str, Any]
 
 
-class ManageableMixin:
+class ManageableMixin(UpgradingMixin):
     """Manage, unmanage and list volumes and snapshots."""
 
     @property
@@ -59,7 +60,8 @@ class ManageableMixin:
         with translated(volume.id):
             location = _managed(existing_ref, lambda: (
                 self.federation.manage.adopt_volume(
-                    found, records.volume_ref(volume, found.project),
+                    found, self.marked(records.volume_ref(
+                        volume, found.project), volume),
                     gib_to_bytes(bytes_to_gib_ceil(found.thing.size)),
                     records.LocationRecord(volume), deadline)))
         return records.model_update(location)

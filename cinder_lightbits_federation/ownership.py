@@ -33,13 +33,16 @@ import uuid as uuidlib
 LABEL_ID = 'cinder_id'
 LABEL_OWNER = 'cinder_owner'
 LABEL_ATTEMPT = 'cinder_attempt'
-# Whose the record was when the object was made; only of newer formats.
+# From format 2 on: whose the record was when the object was made.
+LABEL_FORMAT = 'cinder_format'
 LABEL_PROJECT = 'cinder_project'
 LABEL_USER = 'cinder_user'
 
 COPY_PREFIX = 'for_copy_'
 
-DESCRIPTION_TAG = 'lbf1'
+# Formats of labels and descriptions. Those without a tenant are of the first.
+FORMATS = (1, 2)
+DESCRIPTION_TAGS = {1: 'lbf1', 2: 'lbf2'}
 MAX_DESCRIPTION = 256
 
 _FIELDS = {'owner': LABEL_OWNER, 'id': LABEL_ID, 'attempt': LABEL_ATTEMPT,
@@ -81,6 +84,22 @@ class Owner:
         object.__setattr__(self, 'federation_id', str(parsed))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whose a record is, by ids of Keystone."""
+
+    project_id: str
+    user_id: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What of it is fit for labels, and that it is there."""
+        told = {LABEL_PROJECT: self.project_id, LABEL_USER: self.user_id}
+        return {LABEL_FORMAT: '2', **{
+            key: value for key, value in told.items()
+            if _VALUE.fullmatch(value)}}
+
+
 class Claim(enum.Enum):
     """What an object's labels say about it, seen from one record."""
 
@@ -102,16 +121,19 @@ def new_attempt() -> str:
     return secrets.token_hex(6)
 
 
-def labels_for(owner: Owner, name_id: str, attempt: str) -> dict[str, str]:
+def labels_for(owner: Owner, name_id: str, attempt: str,
+               tenant: Tenant | None = None) -> dict[str, str]:
     """Labels of an object that is made for a Cinder record.
 
     :param name_id: the volume's ``name_id`` or the snapshot's ``id``.
     :param attempt: see `new_attempt`.
+    :param tenant: whose it is, in format 2; None writes format 1.
     :raises InvalidOwnership: a value is not fit for a label.
     """
     return {LABEL_OWNER: owner.federation_id,
             LABEL_ID: _value('name_id', name_id),
-            LABEL_ATTEMPT: _value('attempt', attempt)}
+            LABEL_ATTEMPT: _value('attempt', attempt),
+            **(tenant.labels if tenant else {})}
 
 
 def _value(field: str, value: str) -> str:
@@ -141,15 +163,16 @@ def attempt_of(labels: Mapping[str, str]) -> str | None:
     return labels.get(LABEL_ATTEMPT) or None
 
 
-def describe(owner: Owner, name_id: str, attempt: str) -> str:
+def describe(owner: Owner, name_id: str, attempt: str,
+             tenant: Tenant | None = None) -> str:
     """The same facts as `labels_for`, for a snapshot's description.
 
-    :returns: ``lbf1 owner=<UUID> id=<UUID> attempt=<hex>``, well below the
-        array's 256 bytes.
+    :returns: ``lbf1 owner=<UUID> id=<UUID> attempt=<hex>``, or ``lbf2`` and
+        ``project=<id> user=<id>`` as well; below the array's 256 bytes.
     :raises InvalidOwnership: a value is not fit for a label.
     """
-    labels = labels_for(owner, name_id, attempt)
-    return ' '.join((DESCRIPTION_TAG, *(
+    labels = labels_for(owner, name_id, attempt, tenant)
+    return ' '.join((DESCRIPTION_TAGS[2 if tenant else 1], *(
         f'{field}={labels[key]}' for field, key in _FIELDS.items()
         if key in labels)))
 
@@ -161,7 +184,7 @@ def read_description(text: str) -> dict[str, str]:
     one that says a thing twice, says nothing.
     """
     tag, *words = text.split(' ')
-    if tag != DESCRIPTION_TAG:
+    if tag not in DESCRIPTION_TAGS.values():
         return {}
     labels: dict[str, str] = {}
     for word in words:

@@ -15,7 +15,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import dataclasses
+from typing import Any, TypeVar
 
 from cinder import context as cinder_context
 from cinder import objects
@@ -25,13 +26,18 @@ from cinder_lightbits_federation.access import HostAccess
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation.location import recorded_for
+from cinder_lightbits_federation.ownership import Tenant
 from cinder_lightbits_federation.refs import SnapshotRef
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.settings import Network
 from cinder_lightbits_federation.spec import SPREAD_GROUP
 from cinder_lightbits_federation.spec import VolumeSpec
 
+T = TypeVar('T', SnapshotRef, VolumeRef)
+
 TARGET = 'target:'
+# The first format with labels that say whose an object is.
+TENANTS_SINCE = 2
 
 
 class LocationRecord:
@@ -114,6 +120,19 @@ def model_update(location: Location) -> dict[str, str]:
     """
     return {'provider_location': str(location),
             'provider_id': f'{location.project} {location.object_uuid}'}
+
+
+def marked(ref: T, record: Any, level: int) -> T:
+    """Say in a reference whose it is, if that is to be written.
+
+    :param record: a volume or a snapshot.
+    :param level: format of what is stored; only those from the second on
+        have a place for it.
+    """
+    if level < TENANTS_SINCE:
+        return ref
+    return dataclasses.replace(ref, tenant=Tenant(
+        str(record.project_id or ''), str(record.user_id or '')))
 
 
 def migration_source(volume: Any) -> Mapping[str, str]:

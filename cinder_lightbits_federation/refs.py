@@ -20,6 +20,7 @@ from typing import Protocol
 
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
+from cinder_lightbits_federation.ownership import Tenant
 from cinder_lightbits_federation.placement import Decision
 from cinder_lightbits_federation.spec import VolumeSpec
 
@@ -42,22 +43,25 @@ class VolumeRef:
     :param name_id: the record its data belongs to.
     :param project: project to search when there is no location.
     :param location: what is recorded *for this record*, else None.
+    :param tenant: whose it is, if that is to be written on what is made.
     """
 
     name: str
     name_id: str
     project: str
     location: Location | None = None
+    tenant: Tenant | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SnapshotRef:
-    """A snapshot of Cinder and the volume it was taken of."""
+    """A snapshot of Cinder and the volume it was taken of; see `VolumeRef`."""
 
     name: str
     snapshot_id: str
     volume: VolumeRef
     location: Location | None = None
+    tenant: Tenant | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -125,6 +125,9 @@ class Service:
             url_of(configuration, configuration.config_group,
                    CONF.state_path, bool(cluster_name)),
             configured.federation_id, cluster_name or host, host)
+        # Before anything is read that may be in a format not known here.
+        self.shared.formats.take_part(host)
+        self.shared.freezing.look()
         seen = self.shared.look()
         settings = applied(configured, seen.states)
         self._waiting = seen.lost - lost_now(settings)

@@ -23,11 +23,14 @@ import sqlalchemy as sa
 
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.formats import Formats
+from cinder_lightbits_federation.freezing import Freezing
 from cinder_lightbits_federation.jobs.book import Book
 from cinder_lightbits_federation.jobs.claims import Desk
 from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.store.engine import Store
+from cinder_lightbits_federation.store.marks import Marks
 from cinder_lightbits_federation.store.reports import Report
 from cinder_lightbits_federation.store.reports import Reports
 from cinder_lightbits_federation.store.services import Knowledge
@@ -79,6 +82,9 @@ class Shared:
         self.states = States(self._store, federation)
         self.services = Services(self._store, backend)
         self.reports = Reports(self._store, backend)
+        marks = Marks(self._store, federation)
+        self.formats = Formats(marks)
+        self.freezing = Freezing(marks, backend)
         self.book = Book(self._store, backend)
         self.desk = Desk(self.book, host)
         self._seen = Sight()
@@ -120,6 +126,8 @@ class Shared:
         once.
         """
         try:
+            self.formats.take_part(self._host)
+            self.freezing.look()
             self.services.tell(self._host, knowledge(clusters))
             if report != self._reported:
                 self.reports.tell(self._host, report)
@@ -148,6 +156,7 @@ class Shared:
         try:
             self.services.leave(self._host)
             self.reports.leave(self._host)
+            self.formats.leave(self._host)
         except errors.StoreUnavailable as exc:
             LOG.warning('Other services count this one as live for a while: '
                         '%s', exc)

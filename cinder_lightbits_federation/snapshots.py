@@ -68,7 +68,7 @@ class Snapshots:
         wanted = model.NewSnapshot(
             name=ref.name, source_volume_uuid=source.thing.uuid,
             description=ownership.describe(self._owner, ref.snapshot_id,
-                                           attempt))
+                                           attempt, ref.tenant))
         ahead = Location(self._uuid(source), ref.snapshot_id, source.project,
                          None, attempt)
         recorder.record(ahead)

@@ -23,17 +23,22 @@ from cinder_lightbits_federation.cli.outcome import UsageError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what all commands understand that change something."""
+    """Declare what all commands understand that keep backups."""
+    add_asking(parser)
+    parser.add_argument(
+        '--backup-dir', metavar='DIR',
+        help='Folder for one file per change, with what was before and what '
+             'is after it. Needed unless nothing is changed.')
+
+
+def add_asking(parser: argparse.ArgumentParser) -> None:
+    """Declare what all commands understand that ask before a change."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         '--dry-run', action='store_true',
         help='Change nothing, tell what would be changed.')
     group.add_argument(
         '--yes', action='store_true', help='Do not ask before changing.')
-    parser.add_argument(
-        '--backup-dir', metavar='DIR',
-        help='Folder for one file per change, with what was before and what '
-             'is after it. Needed unless nothing is changed.')
 
 
 def journal(parsed_args: argparse.Namespace) -> Journal | None:

@@ -47,6 +47,7 @@ from cinder_lightbits_federation.cli import reimport
 from cinder_lightbits_federation.cli.session import Arguments
 from cinder_lightbits_federation.cli.session import Session
 from cinder_lightbits_federation.cli import states
+from cinder_lightbits_federation.cli import upgrading
 
 NAME = 'lightbits-federation'
 DISTRIBUTION = 'cinder-lightbits-federation'
@@ -77,6 +78,7 @@ COMMANDS: dict[str, type[command.Command]] = {
     'drain plan': moving.DrainPlan,
     'drain run': moving.DrainRun,
     'exporter': exporter.Exporter,
+    'freeze': upgrading.Freeze,
     'host acl refresh': hosts.HostAclRefresh,
     'image delete': images.ImageDelete,
     'image list': images.ImageList,
@@ -92,6 +94,9 @@ COMMANDS: dict[str, type[command.Command]] = {
     'rebalance run': moving.RebalanceRun,
     'snapshot list': listing.SnapshotList,
     'snapshot show': listing.SnapshotShow,
+    'thaw': upgrading.Thaw,
+    'upgrade finalize': upgrading.UpgradeFinalize,
+    'upgrade status': upgrading.UpgradeStatus,
     'volume list': listing.VolumeList,
     'volume show': listing.VolumeShow,
 }

@@ -60,6 +60,7 @@ class Needs:
 _HEALTH = 'cluster viewer: health, version and the statistics, too'
 _PROJECTS = 'cluster viewer: the list of projects, too'
 _WRITES = 'writes the file of the cluster'
+_STORE = 'reads the configuration; writes to the store'
 
 NEEDS: Mapping[str, Needs] = {
     'adopt back': Needs(Role.NONE, files='reads and writes the folder',
@@ -105,6 +106,7 @@ NEEDS: Mapping[str, Needs] = {
         Role.VIEWER, files='reads the configuration and clouds.yaml',
         database="read; the services' own: written", better=_HEALTH),
     'exporter': Needs(Role.VIEWER, database='read', better=_HEALTH),
+    'freeze': Needs(Role.NONE, files=_STORE),
     'host acl refresh': Needs(
         Role.ADMIN, files='reads the configuration; writes the backup',
         database='read; written to unless --dry-run'),
@@ -128,6 +130,10 @@ NEEDS: Mapping[str, Needs] = {
         database="read; the services' own: written", better=_HEALTH),
     'snapshot list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'snapshot show': Needs(Role.VIEWER, database='read', better=_PROJECTS),
+    'thaw': Needs(Role.NONE, files=_STORE),
+    'upgrade finalize': Needs(Role.NONE, files=_STORE,
+                              database='read (services)'),
+    'upgrade status': Needs(Role.NONE, database='read (services)'),
     'volume list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'volume show': Needs(Role.VIEWER, database='read', better=_PROJECTS),
 }

@@ -44,9 +44,11 @@ class Task:
     :ivar held: the job, and where to write down how far it is.
     """
 
-    def __init__(self, held: HeldJob, stopping: threading.Event) -> None:
+    def __init__(self, held: HeldJob, stopping: threading.Event,
+                 paused: Callable[[], bool] = lambda: False) -> None:
         self.held = held
         self.stopping = stopping
+        self._paused = paused
 
     @property
     def job(self) -> Job:
@@ -58,9 +60,10 @@ class Task:
 
         :raises Cancelled: clean up and raise it again.
         :raises Lost: leave everything as it is.
-        :raises Stopping: likewise; another process goes on.
+        :raises Stopping: likewise; another process goes on, or this one when
+            jobs are not paused any more.
         """
-        if self.stopping.is_set():
+        if self.stopping.is_set() or self._paused():
             raise Stopping
         self.held.check()
 
@@ -78,13 +81,17 @@ class Runner:
     """Looks for jobs of some kinds in a thread of its own.
 
     :param handlers: what does the jobs, by kind.
+    :param paused: tells that no jobs are to be done for now; those under way
+        are given back at their next check.
     """
 
     def __init__(self, desk: Desk, handlers: Mapping[str, Handler],
-                 interval: float = INTERVAL, workers: int = WORKERS) -> None:
+                 interval: float = INTERVAL, workers: int = WORKERS,
+                 paused: Callable[[], bool] = lambda: False) -> None:
         self._desk = desk
         self._handlers = dict(handlers)
         self._interval = interval
+        self._paused = paused
         self._free = threading.Semaphore(workers)
         self._executor = futurist.ThreadPoolExecutor(max_workers=workers)
         self._asked = threading.Event()
@@ -115,6 +122,8 @@ class Runner:
                 self._asked.clear()
 
     def _look(self) -> None:
+        if self._paused():
+            return
         try:
             for job in self._desk.book.claimable(self._handlers):
                 if not self._free.acquire(blocking=False):
@@ -155,7 +164,7 @@ class Runner:
             self._asked.set()
 
     def _handle(self, held: HeldJob) -> None:
-        task = Task(held, self._stopped)
+        task = Task(held, self._stopped, self._paused)
         handler = self._handlers[held.job.kind]
         with self._desk.ending(held):
             try:

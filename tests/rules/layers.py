@@ -42,7 +42,7 @@ ADAPTERS = frozenset({
     'drain.stock', 'drain.work',
     'driver', 'exception',
     'exporter', 'hosting', 'images', 'manageable', 'mobility', 'records',
-    'returning', 'service'})
+    'returning', 'service', 'upgrading'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

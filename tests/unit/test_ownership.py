@@ -122,10 +122,29 @@ class DescriptionTest(base.BaseTestCase):
         self.assertEqual(ownership.labels_for(owner, name_id, attempt),
                          ownership.read_description(text))
 
+    def test_tenants(self):
+        tenant = ownership.Tenant('a' * 64, 'b' * 64)
+        text = ownership.describe(CLOUD, RECORD, 'abc', tenant)
+        self.assertTrue(text.startswith('lbf2 '))
+        self.assertLessEqual(len(text.encode()), ownership.MAX_DESCRIPTION)
+        read = ownership.read_description(text)
+        labels = ownership.labels_for(CLOUD, RECORD, 'abc', tenant)
+        self.assertEqual('2', labels.pop('cinder_format'))
+        self.assertEqual(labels, read)
+        self.assertIs(ownership.Claim.OURS,
+                      ownership.claim_of(read, CLOUD, RECORD))
+
+    def test_tenants_that_do_not_fit_are_left_out(self):
+        tenant = ownership.Tenant('', 'a user')
+        self.assertEqual(
+            {**ownership.labels_for(CLOUD, RECORD, 'abc'),
+             'cinder_format': '2'},
+            ownership.labels_for(CLOUD, RECORD, 'abc', tenant))
+
     @properties.PROPERTY
     @hypothesis.given(st.text(max_size=256))
     def test_text_of_others_says_nothing(self, text):
-        hypothesis.assume(not text.startswith('lbf1'))
+        hypothesis.assume(not text.startswith(('lbf1', 'lbf2')))
         self.assertEqual({}, ownership.read_description(text))
 
     @properties.PROPERTY
@@ -136,7 +155,7 @@ class DescriptionTest(base.BaseTestCase):
 
     def test_odd_texts(self):
         text = ownership.describe(CLOUD, RECORD, 'abc')
-        for odd in ('lbf2' + text[4:], text.replace('lbf1 ', 'lbf1'),
+        for odd in ('lbf3' + text[4:], text.replace('lbf1 ', 'lbf1'),
                     f'{text} id={SECOND}', text + ' owner=',
                     text.replace(RECORD, 'a\tb'), text + '\n'):
             self.assertEqual({}, ownership.read_description(odd), odd)
