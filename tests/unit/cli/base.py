@@ -54,9 +54,13 @@ class CliTestCase(audit_base.AuditTestCase):
     """The command over the files of the driver's service."""
 
     def write_config(self, clusters: Any, **backend: Any) -> str:
-        """Write the files of a service, of which one is the backend's."""
-        path = super().write_config(clusters, volume_driver=DRIVER,
-                                    **backend)
+        """Write the files of a service, of which one is the backend's.
+
+        Tests that have it be one of a cluster have it alone on its host.
+        """
+        path = super().write_config(
+            clusters, volume_driver=DRIVER,
+            **{'lightbits_allow_file_locks': True, **backend})
         self.service(host='stor1', enabled_backends=base.BACKEND)
         return path
 
