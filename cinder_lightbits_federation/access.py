@@ -266,6 +266,11 @@ def revoke(volume: model.Volume, host: HostAccess,
     return _change(volume, acl, volume.ip_acl & everybody)
 
 
+def absent(volume: model.Volume, host: HostAccess) -> bool:
+    """Whether a host has no access to a volume."""
+    return not volume.acl & {host.nqn, model.ALLOW_ANY}
+
+
 def conform(volume: model.Volume, hosts: Sequence[HostAccess],
             perhaps: Sequence[HostAccess],
             use_ip_acl: bool) -> model.VolumeChange | None:

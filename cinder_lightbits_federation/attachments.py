@@ -84,14 +84,27 @@ class Attachments:
                remaining: Sequence[HostAccess], deadline: Deadline) -> None:
         """Take a host's access away. Idempotent.
 
-        A volume that is proven gone has no access to take away.
+        A volume that is proven gone has no access to take away. Where the
+        host has none, what is there is written once more: a service that
+        was about to admit the host and stands still, or has died with its
+        request on the way, then has an ETag that the cluster refuses.
 
         :param remaining: the hosts whose attachments stay.
         """
+        fenced: str | None = None
+
         def expel(_cluster: Cluster, now: model.Volume
                   ) -> model.VolumeChange | None:
-            return access.revoke(now, host, remaining,
-                                 self._registry.settings.use_ip_acl)
+            nonlocal fenced
+            change = access.revoke(now, host, remaining,
+                                   self._registry.settings.use_ip_acl)
+            if change is not None or not access.absent(now, host):
+                fenced = ''
+            elif fenced is None and now.state.settled:
+                fenced = now.etag
+            if change is None and fenced == now.etag:
+                return model.VolumeChange(acl=now.acl, ip_acl=now.ip_acl)
+            return change
 
         self._expel(ref, expel, deadline)
 

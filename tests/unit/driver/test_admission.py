@@ -126,6 +126,27 @@ class AdmissionTestCase(base.FederationTestCase):
                 self.assertIn('was deleted while', str(failure))
                 self.assertEqual([], self.admitted())
 
+    def test_a_request_that_comes_after_the_detach(self) -> None:
+        """Whoever was about to admit the host cannot do it any more."""
+        place, before = self.on(self.record)[1], self.admitted()
+        self.drv.terminate_connection(self.record, self.host, force=False)
+
+        late = self.east.request(
+            'PUT', f'/api/v2/projects/default/volumes/{place["UUID"]}',
+            {'acl': {'values': [base.nqn(1)]}},
+            headers={'If-Match': place['ETag']})
+
+        self.assertEqual(412, late.status)
+        self.assertEqual(before, self.admitted())
+
+    def test_a_detach_that_changes_something_writes_once(self) -> None:
+        self.attach_host()
+        self.east.reset_counters()
+
+        self.drv.terminate_connection(self.record, self.host, force=False)
+
+        self.assertEqual(1, self.east.counters().requests['volumes.update'])
+
     def test_one_of_several_deleted_meanwhile(self) -> None:
         """It may have been the one that is meant."""
         other, mine = self.reserve(), self.reserve()
