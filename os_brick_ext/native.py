@@ -85,8 +85,8 @@ class Native:
         identity = host.identity()
         nqn = props.subsystem_nqn
         problems: dict[str, str] = {}
-        missing = (self._endpoints(props, identity, problems)
-                   - self._connected(nqn))
+        known = self._endpoints(props, identity, problems)
+        missing = known - self._connected(nqn)
         answering = self._answering(missing, problems)
         if answering:
             with self._locked(nqn, self._deadline()):
@@ -100,7 +100,36 @@ class Native:
             raise errors.NotVisible(
                 f'volume {props.volume_uuid}: no node of {nqn} could be '
                 f'connected: {_listed(problems)}')
+        self._forget(nqn, known)
         return True
+
+    def _forget(self, subsystem_nqn: str, known: set[str]) -> None:
+        """End connections to nodes that have left the cluster.
+
+        The kernel would try to reach them for ever, and keep what it saw
+        there last: block devices of volumes that were withdrawn since.
+
+        :param known: where the cluster's nodes are. It may be out of date,
+            so what works is left alone, and all if nothing known works.
+        """
+        if not self._departed(subsystem_nqn, known):
+            return
+        with self._locked(subsystem_nqn, self._deadline()):
+            # Not those that another service was just about to make.
+            for name in self._departed(subsystem_nqn, known):
+                try:
+                    self._end(name, subsystem_nqn)
+                except (OSError, ValueError) as exc:
+                    LOG.warning('cluster=%s %s cannot be ended: %s',
+                                subsystem_nqn, name, exc)
+
+    def _departed(self, subsystem_nqn: str, known: set[str]) -> list[str]:
+        found = self._kernel.controllers(subsystem_nqn)
+        if not any(controller.live and controller.endpoint in known
+                   for controller in found):
+            return []
+        return [controller.name for controller in found
+                if not controller.live and controller.endpoint not in known]
 
     def _deadline(self) -> timing.Deadline:
         return timing.Deadline.after(self._settings.connect_timeout)

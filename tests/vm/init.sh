@@ -15,6 +15,7 @@
 # below a writable layer, and run the script on the share.
 
 bb=/bin/busybox
+${bb} hostname guest
 ${bb} mount -t proc proc /proc
 ${bb} mount -t sysfs sysfs /sys
 ${bb} mount -t devtmpfs devtmpfs /dev

@@ -33,6 +33,9 @@ BLOCK = second_host.BLOCK
 OTHER_NQN = ('nqn.2014-08.org.nvmexpress:uuid:'
              '77b4c7a3-1d5e-4a66-9d23-000000000002')
 
+OTHER_HOST = {'nqn': OTHER_NQN, 'found_dsc': 'found', 'host': 'other',
+              'host_ips': ['198.51.100.8']}
+
 
 class Key:
     """A key manager that has one key."""
@@ -244,11 +247,6 @@ class StockLifeTest(ClientLifeTest):
 
 class TwoHostsTest(CloudTestCase):
 
-    def other(self) -> dict[str, Any]:
-        """:returns: what Nova tells Cinder of the other host."""
-        return {'nqn': OTHER_NQN, 'found_dsc': 'found', 'host': 'other',
-                'host_ips': ['198.51.100.8']}
-
     def second(self, uuid: str, cluster: str) -> second_host.SecondHost:
         """:returns: the other host, to be entered, at a volume's node."""
         return second_host.SecondHost(
@@ -261,7 +259,7 @@ class TwoHostsTest(CloudTestCase):
         with (self.assertRaises(second_host.Refused),
               self.second(data['uuid'], 'east')):
             pass
-        other = self.other()
+        other = OTHER_HOST
         self.cloud.call('attach', volume=volume, connector=other)
         content = self.write(data['device_path'])
         with self.second(data['uuid'], 'east') as second:
@@ -283,7 +281,7 @@ class TwoHostsTest(CloudTestCase):
         volume = self.create('west')
         data = self.attach(volume)
         content = self.write(data['device_path'])
-        other = self.other()
+        other = OTHER_HOST
         self.cloud.call('attach', volume=volume, connector=other)
         with self.second(data['uuid'], 'west') as second:
             number = second.namespaces()[data['uuid']]

@@ -104,28 +104,35 @@ class FailureTest(suite_cloud.CloudTestCase):
             work.mark()
             added = array.add_node()
             endpoint = self.endpoint(added, 'west')
+            self.eventually(lambda: endpoint in self.hint('west'))
             other = self.create('west')
-            host = self.host()
-
-            def knows() -> bool:
-                # As Cinder does once a minute.
-                self.cloud.call('look')
-                info = self.cloud.call('attach', volume=other,
-                                       connector=host)
-                return endpoint in str(info)
-
-            self.eventually(knows)
             known = self.attach(other)
             self.eventually(lambda: self.states_of(array.nqn)
                             == ['live'] * 4)
+            gone = self.endpoint(node, 'west')
             array.remove_node(node, force=True)
             self.progress(work)
             self.told('nodes join and leave', work)
+            self.eventually(lambda: gone not in self.hint('west'))
+            # With the next volume the host forgets the node.
+            last = self.create('west')
+            lasting = self.attach(last)
+            self.assertEqual(['live'] * 3, self.states_of(array.nqn))
             self.detach(other, known)
+            self.detach(last, lasting)
             self.progress(work)
         self.detach(volume, data)
-        # With it went the connection to the node that is no more.
         self.check_nothing_left(array.nqn)
+
+    def hint(self, cluster: str) -> str:
+        """:returns: what hosts are told of a cluster at the moment."""
+        # As Cinder does once a minute.
+        self.cloud.call('look')
+        volume = self.create(cluster)
+        host = suite_cloud.OTHER_HOST
+        told = str(self.cloud.call('attach', volume=volume, connector=host))
+        self.cloud.call('detach', volume=volume, connector=host)
+        return told
 
     def test_another_cluster_that_is_dead(self) -> None:
         """Neither I/O nor attachments of the others notice."""
