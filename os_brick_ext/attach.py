@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import errno
 import os
 
 from os_brick import exception
@@ -177,7 +178,7 @@ class Attacher:
             name = self._present(key).name
             with ways.failing_as(errors.NotResized, f'volume '
                                  f'{key.volume_uuid}: its size is not known'):
-                wanted = self._root.namespace_size(name)
+                wanted = self._ask_size(name, deadline, wake)
 
             def arrived() -> int | None:
                 return wanted if self._present(key).size == wanted else None
@@ -192,6 +193,27 @@ class Attacher:
                     f'volume {key.volume_uuid}: {name} has not become '
                     f'{wanted} bytes within '
                     f'{self._settings.extend_timeout:g} s') from exc
+
+    def _ask_size(self, name: str, deadline: timing.Deadline,
+                  wake: timing.Wake) -> int:
+        """:returns: bytes, as the array says.
+
+        :raises OSError: nobody could be asked before the deadline.
+        """
+        def ask() -> int | None:
+            try:
+                return self._root.namespace_size(name)
+            except OSError as exc:
+                # While the kernel takes note of a change, it may have no
+                # path for a moment.
+                if exc.errno != errno.EAGAIN:
+                    raise
+                return None
+
+        try:
+            return timing.wait_until(ask, deadline, 'size', wake)
+        except timing.TimedOut as exc:
+            raise OSError(errno.EAGAIN, 'no path is usable') from exc
 
     def _present(self, key: conn_props.VolumeKey) -> sysfs.Namespace:
         found = self._kernel.find(key)

@@ -15,7 +15,9 @@
 from __future__ import annotations
 
 import copy
+import errno
 from typing import Any
+from unittest import mock
 
 import fixtures
 from os_brick import exception
@@ -194,6 +196,22 @@ class BothWays(base.BrickTestCase):
         self.assertEqual(
             3 * GIB, self.connector().extend_volume(self.data))
         self.assertFalse(any('rescan' in call for call in self.kernel.calls))
+
+    def test_extend_when_there_is_no_path_for_a_moment(self) -> None:
+        self.attached()
+        self.kernel.resize(self.nqn, VOLUME, 3 * GIB)
+        real = self.kernel.namespace_size
+        again = BlockingIOError(errno.EAGAIN, 'no path')
+        with mock.patch.object(
+                self.kernel, 'namespace_size', autospec=True,
+                side_effect=[again, again, real('nvme0n1')]):
+            self.assertEqual(
+                3 * GIB, self.connector().extend_volume(self.data))
+        with mock.patch.object(self.kernel, 'namespace_size', autospec=True,
+                               side_effect=again):
+            self.assertRaisesRegex(
+                errors.NotResized, 'no path is usable',
+                self.connector(extend_timeout=0.1).extend_volume, self.data)
 
     def test_extend_when_the_kernel_does_not_know(self) -> None:
         self.attached()
