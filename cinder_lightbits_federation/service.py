@@ -189,7 +189,8 @@ class Service:
             self.federation.registry,
             Stock(self._host, self._cluster_name, self.federation.settings,
                   self.federation.owner), self.shared.book)
-        return Runner(self.shared.desk, works.handlers(cloud))
+        return Runner(self.shared.desk, works.handlers(cloud),
+                      paused=lambda: self.shared.freezing.frozen)
 
     def _check_times(self) -> None:
         """Attach and detach are calls that somebody waits for."""

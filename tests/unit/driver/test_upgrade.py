@@ -71,7 +71,7 @@ class UpgradeTestCase(base.FederationTestCase):
 
     def hear(self, drv: Any) -> None:
         """Have a service look at what is shared, as it does all the time."""
-        drv._service.shared.exchange(drv.federation.registry.clusters)
+        drv._service._exchange()
 
     def make(self, drv: Any) -> Any:
         """:returns: a volume of the tenant."""
@@ -312,6 +312,17 @@ class FreezeTest(UpgradeTestCase):
         drv.thaw_backend(self.context)
         self.wait(lambda: 'done' in rounds or None)
         self.assertIn('begun', rounds)
+
+    def test_the_service_heeds_it(self) -> None:
+        self.write_config(self.sections(), lightbits_os_cloud='here')
+        self.stub_out('cinder_lightbits_federation.service.connect',
+                      lambda name: None)
+        drv = self.release(NEW)
+        runner = drv._service._make_runner()
+        self.addCleanup(runner.stop)
+        self.assertFalse(runner._paused())
+        drv.freeze_backend(self.context)
+        self.assertTrue(runner._paused())
 
     def test_users_go_on(self) -> None:
         drv = self.release(NEW)
