@@ -194,12 +194,15 @@ class MobilityMixin:
     def _mover(self) -> Mover:
         return PrivilegedMover()
 
-    def _relocation(self) -> Relocation:
+    def transfer(self) -> Transfer:
+        """:returns: what makes thick copies, as it is configured now."""
         copies = self.federation.settings.copies
-        return Relocation(Transfer(
+        return Transfer(
             self.federation, self._attacher(), self._mover(),
-            Slots(get_lock, copies.jobs),
-            Manner(copies.rate, copies.verify)))
+            Slots(get_lock, copies.jobs), Manner(copies.rate, copies.verify))
+
+    def _relocation(self) -> Relocation:
+        return Relocation(self.transfer())
 
     def _ours(self, host: Host) -> bool:
         """Whether a destination is this very backend."""

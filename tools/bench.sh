@@ -13,13 +13,15 @@
 
 # Measures the driver against simulated clusters and prints tables.
 #
-#   tools/bench.sh                      all sections but attach
+#   tools/bench.sh                      all sections but attach, copy
 #   tools/bench.sh calls                REST calls and TLS handshakes
 #   tools/bench.sh operations           costs beside Cinder's own driver
 #   tools/bench.sh clusters             many clusters, dead and slow ones
 #   tools/bench.sh scale                100 clusters, 100,000 volumes
 #   tools/bench.sh attach               attachments beside os-brick's own, on
 #                                       a real kernel; takes long
+#   tools/bench.sh copy                 copying a volume; as root, with loop
+#                                       devices
 #   tools/bench.sh blackhole            one cluster that swallows everything
 #   tools/bench.sh placement            three services fill eight clusters
 #   tools/bench.sh services             many creates beside Cinder's driver

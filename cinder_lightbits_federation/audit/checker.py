@@ -146,6 +146,7 @@ def _strangers(books: Books, volumes: Shelf[model.Volume],
     yield from strangers.leftovers(snapshots, by_name_id, ours, scene)
     yield from strangers.foreign_snapshots(snapshots, books, ours,
                                            snapshot_places, scene)
+    yield from strangers.copies(volumes, by_name_id, volume_places, scene)
     yield from golden.masters(volumes, snapshots, scene)
 
 

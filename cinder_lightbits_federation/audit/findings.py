@@ -57,6 +57,7 @@ class Kind(enum.Enum):
     ADDRESS_EXTRA = 'address-with-extra-access'
     LEFTOVER = 'leftover-intermediate-snapshot'
     FOREIGN_SNAPSHOT = 'foreign-snapshot'
+    COPY = 'unfinished-copy'
     GOLDEN = 'golden-image'
     GOLDEN_REST = 'golden-image-unfinished'
     NOT_ASKED = 'cluster-not-asked'
@@ -108,6 +109,9 @@ ADVICE: dict[Kind, str] = {
     Kind.FOREIGN_SNAPSHOT:
         'If it is not wanted, delete it or change the snapshot schedule on '
         'the cluster; else manage it with Cinder.',
+    Kind.COPY:
+        'Look for its job. If there is none that goes on, delete it on the '
+        'cluster: it is never the only one that has the data.',
     Kind.GOLDEN:
         'Nothing has to be done. "lightbits-federation image delete" removes '
         'it; no volume depends on it.',

@@ -91,6 +91,13 @@ class Sighting(Generic[T]):
         return (self.claim is Claim.OURS
                 and goldenrules.is_golden(self.marked_id))
 
+    @property
+    def copying(self) -> bool:
+        """Whether it is a volume that a copy between clusters has made."""
+        return (isinstance(self.thing, model.Volume)
+                and self.claim is Claim.OURS
+                and self.thing.name.startswith(ownership.COPY_PREFIX))
+
     def __str__(self) -> str:
         return f'{self.thing.uuid} on cluster {self.holdings.cluster}'
 
@@ -100,7 +107,7 @@ class Shelf(Generic[T]):
 
     :ivar placed: by their place.
     :ivar claimed: ours, by the record they are marked with; golden images
-        are of none.
+        are of none, and what is being copied is not yet.
     :ivar unmarked: those that do not say whose they are, by name.
     """
 
@@ -111,6 +118,8 @@ class Shelf(Generic[T]):
         for item in sightings:
             self.placed[item.place] = item
             if item.thing.state.going or item.intermediate or item.golden:
+                continue
+            if item.copying:  # Its data may be there in part only.
                 continue
             if item.claim is Claim.OURS:
                 self.claimed.setdefault(item.marked_id, []).append(item)

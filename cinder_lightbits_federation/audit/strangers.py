@@ -123,6 +123,26 @@ def _leftover(item: Sighting[model.Snapshot], target: VolumeRecord | None,
         f'{said}; it is of volume {item.thing.source_volume_uuid}')
 
 
+def copies(shelf: Shelf[model.Volume], volumes: Mapping[str, VolumeRecord],
+           places: frozenset[Place], scene: Scene) -> Iterator[Finding]:
+    """Volumes that copies between clusters have made and not yet named.
+
+    :param volumes: records by ``name_id``: whom copies are made for.
+    :param places: that records name; what is there is complete.
+    """
+    for item in shelf.placed.values():
+        if (not item.copying or item.thing.state.going
+                or item.place in places):
+            continue
+        target = volumes.get(item.marked_id)
+        busy = target is not None and target.in_flight
+        yield scene.about(
+            Kind.COPY, Severity.IN_FLIGHT if busy or scene.young(item)
+            else Severity.WARNING, item,
+            f'a copy for {item.marked_id} between clusters has made it; it '
+            f'takes {item.thing.physical_owned} bytes')
+
+
 def _retention(text: str) -> int:
     """:returns: seconds of a duration such as ``3600s``, 0 without."""
     found = _SECONDS.fullmatch(text)

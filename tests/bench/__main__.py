@@ -26,6 +26,7 @@ from tests.bench import attach  # noqa: E402
 from tests.bench import blackhole  # noqa: E402
 from tests.bench import calls  # noqa: E402
 from tests.bench import clusters  # noqa: E402
+from tests.bench import copying  # noqa: E402
 from tests.bench import environment  # noqa: E402
 from tests.bench import operations  # noqa: E402
 from tests.bench import placement  # noqa: E402
@@ -44,9 +45,10 @@ SECTIONS: dict[str, tuple[Run, Show]] = {
     'blackhole': (blackhole.run, report.blackhole),
     'placement': (placement.run, placement.show),
     'services': (services.run, services.show),
+    'copy': (copying.run, copying.show),
     'attach': (attach.run, attach.show)}
-# Those that need a virtual machine run only when asked for.
-ON_REQUEST = {'attach'}
+# Those that need a virtual machine or root run only when asked for.
+ON_REQUEST = {'attach', 'copy'}
 
 
 def main() -> int:

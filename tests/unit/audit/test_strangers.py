@@ -226,3 +226,25 @@ class FindingTest(base.BaseTestCase):
         self.assertEqual(ADVICE[Kind.ORPHAN], fields['advice'])
         self.assertIn(f'volume {world.VOLUME_ID}: object-without-record',
                       str(found))
+
+
+class CopiesTest(base.BaseTestCase):
+
+    COPY = changed(world.ON_ARRAY, uuid=world.OTHER_ID,
+                   name=ownership.copy_volume_name(world.VOLUME.name_id,
+                                                   'abcdefabcdef'))
+
+    def test_is_neither_a_duplicate_nor_an_orphan(self) -> None:
+        found = compare(BOOKS, cluster(world.ON_ARRAY, self.COPY))
+        self.assertEqual([(Kind.COPY, WARNING)], said(found))
+
+    def test_does_not_stand_for_a_volume_that_is_missing(self) -> None:
+        found = compare(BOOKS, cluster(self.COPY))
+        self.assertEqual({Kind.COPY, Kind.MISSING},
+                         {item.kind for item in found})
+
+    def test_under_way(self) -> None:
+        moving = changed(world.VOLUME, migrating=True)
+        found = compare(books.Books((moving,)),
+                        cluster(world.ON_ARRAY, self.COPY))
+        self.assertEqual([(Kind.COPY, IN_FLIGHT)], said(found))

@@ -1,0 +1,146 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Attaching by os-brick, and the daemon that has the rights."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shlex
+import sys
+from typing import Any
+import uuid as uuidlib
+
+from cinder.volume import volume_utils
+import fixtures
+from os_brick import exception as brick_exception
+from os_brick import initiator
+from os_brick.initiator import connector as brick_connector
+from oslo_config import cfg
+from oslo_privsep import priv_context
+from oslotest import base as test_base
+
+from cinder_lightbits_federation.attachments import Attachment
+from cinder_lightbits_federation.copy import errors
+from cinder_lightbits_federation.copy import privileged
+from cinder_lightbits_federation.hosting import HostAttacher
+from tests.unit.driver import base
+
+CONF = cfg.CONF
+
+
+class FakeConnector:
+    """Records what os-brick's would be asked for."""
+
+    calls: list[tuple[str, str]] = []
+    failing = ''
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Takes what os-brick's factory gives."""
+
+    def connect_volume(self, properties: dict[str, Any]) -> dict[str, str]:
+        """Attach."""
+        return self._done('connect', properties)
+
+    def disconnect_volume(self, properties: dict[str, Any],
+                          device: dict[str, str]) -> None:
+        """Detach."""
+        self._done('disconnect', properties)
+
+    def _done(self, what: str, properties: dict[str, Any]) -> dict[str, str]:
+        self.calls.append((what, properties['uuid']))
+        if what == self.failing:
+            raise brick_exception.BrickException('no path')
+        return {'type': 'block', 'path': f'/dev/{properties["uuid"]}'}
+
+
+class AttacherTest(base.FederationTestCase):
+
+    CLUSTERS = ('east',)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.drv = self.start_driver()
+        self.useFixture(fixtures.MonkeyPatch(
+            f'{brick_connector.__name__}._connector_mapping_linux',
+            {initiator.LIGHTOS: f'{__name__}.FakeConnector'}))
+        FakeConnector.calls = []
+        self.useFixture(fixtures.MonkeyPatch(
+            f'{__name__}.FakeConnector.failing', ''))
+        self.attacher = HostAttacher(self.drv.configuration, lambda: ())
+        cluster, = self.wait(lambda: [
+            item for item in self.drv.federation.registry.clusters
+            if item.vitals] or None)
+        assert cluster.vitals is not None
+        self.attachment = Attachment(str(uuidlib.uuid4()),
+                                     cluster.vitals.info, 'east')
+
+    def test_attached_for_a_while(self) -> None:
+        uuid = self.attachment.volume_uuid
+        with self.attacher.connected(self.attachment) as device:
+            self.assertEqual((f'/dev/{uuid}', uuid),
+                             (device.path, device.uuid))
+            self.assertEqual([('connect', uuid)], FakeConnector.calls)
+        self.assertEqual([('connect', uuid), ('disconnect', uuid)],
+                         FakeConnector.calls)
+
+    def test_detached_after_an_error(self) -> None:
+        def use() -> None:
+            with self.attacher.connected(self.attachment):
+                raise OSError(5, 'a path is gone')
+
+        self.assertRaises(OSError, use)
+        self.assertEqual(2, len(FakeConnector.calls))
+
+    def test_its_errors_are_told(self) -> None:
+        def use() -> None:
+            with self.attacher.connected(self.attachment):
+                pass
+
+        for what, told in (('connect', 'cannot be attached'),
+                           ('disconnect', 'cannot be detached')):
+            FakeConnector.failing = what
+            self.assertRaisesRegex(errors.CopyError, told, use)
+
+    def test_who_is_admitted(self) -> None:
+        self.mock_object(volume_utils, 'brick_get_connector_properties',
+                         return_value=base.connector(7))
+        found = self.attacher.host()
+        self.assertEqual((base.nqn(7), frozenset({'192.0.2.7'})),
+                         (found.nqn, frozenset(found.addresses)))
+
+
+class DaemonTest(test_base.BaseTestCase):
+    """The daemon as a service starts it, in a process of its own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        if os.geteuid():
+            self.skipTest('only root may start it')
+        helper = shlex.join([
+            sys.executable, '-c',
+            'from oslo_privsep import daemon; daemon.helper_main()'])
+        path = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'conf')
+        path.write_text(f'[privsep_lightbits_copy]\n'
+                        f'helper_command = {helper} --config-file {path}\n')
+        self.addCleanup(CONF.reset)
+        CONF([], default_config_files=[str(path)])
+        privileged.default.start(priv_context.Method.ROOTWRAP)
+        self.addCleanup(privileged.default.stop)
+
+    def test_it_answers_and_checks(self) -> None:
+        volume = ('nvme987654n1', str(uuidlib.uuid4()))
+        self.assertRaises(FileNotFoundError, privileged.copy, volume, volume,
+                          [(0, 4096)], True)
+        self.assertRaisesRegex(ValueError, 'not a namespace',
+                               privileged.differing, ('sda', ''), volume, [])
