@@ -114,7 +114,14 @@ class Relocation:
 
     def _complete(self, request: CreateRequest, ledger: Ledger,
                   order: Callable[[], Order]) -> Created:
+        ref = request.ref
         state = State.parse(ledger.load())
+        if (state is not None and not _wanted(request, state.target)
+                and not _names(ref.location, state.target)):
+            LOG.info('Volume %s is to go elsewhere than it was going.',
+                     ref.name)
+            self._transfer.undo(ref.name_id, ledger)
+            state = None
         if state is not None and state.stage is Stage.COPIED:
             created = self._transfer.copied(request.ref.name_id, state)
         else:
@@ -122,7 +129,6 @@ class Relocation:
         state = State.parse(ledger.load())
         if state is None:
             raise errors.Lost('what is known of the copy is gone')
-        ref = request.ref
         if not _names(ref.location, state.target):
             try:
                 self._check_name(ref, created)
@@ -172,6 +178,13 @@ class Relocation:
             except lb_errors.NotFound:
                 return
             remove_volume(client, project, old, check, deadline)
+
+
+def _wanted(request: CreateRequest, target: Location | None) -> bool:
+    """Whether a new volume that was begun is where one is asked for."""
+    return target is None or (
+        request.only in (None, target.cluster_uuid)
+        and target.cluster_uuid not in request.exclude)
 
 
 def _names(recorded: Location | None, target: Location | None) -> bool:

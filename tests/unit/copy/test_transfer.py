@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
+import dataclasses
 import pathlib
 from typing import Any
 import uuid as uuidlib
@@ -384,6 +385,34 @@ class MoveTest(CopyTestCase):
         self.assertEqual([], self.mover.calls)
         self.assertEqual([], self.objects()[home])
         self.on(record)
+
+    def test_asked_for_another_destination_it_begins_anew(self) -> None:
+        self.add_array('north')
+        drv = self.drv
+        drv.tear_down()
+        self.drv = self.start_driver(lightbits_default_num_replicas=1)
+        self.relocation = Relocation(Transfer(
+            self.drv.federation, self.attacher, self.mover,
+            self.transfer.slots, self.transfer.manner))
+        record = self.filled()
+        home, _found = self.on(record)
+        first, second = sorted(set(self.arrays) - {home})
+        ledger = Ledger()
+
+        def lose(number: int) -> None:
+            if ledger.done:
+                raise errors.Lost('killed')
+
+        ledger.end = lose
+        request = dataclasses.replace(self.request(record),
+                                      only=self.arrays[first].uuid)
+        self.assertRaises(errors.Lost, self.relocation.move, request, ledger)
+        ledger.end = lambda number: None
+        made = self.relocation.move(dataclasses.replace(
+            request, only=self.arrays[second].uuid), ledger)
+        self.assertEqual((second, second), (made.cluster, self.on(record)[0]))
+        self.assertEqual({home: [], first: []}, {
+            name: self.objects()[name] for name in (home, first)})
 
     def test_abandoned_in_the_middle(self) -> None:
         record = self.filled()
