@@ -48,21 +48,3 @@ class Ledger(Protocol):
         :raises Cancelled: the end was asked for; the state *was* saved.
         :raises Lost: another host has claimed the copy; nothing was saved.
         """
-
-
-class Transient:
-    """The record of a copy that nobody will take over."""
-
-    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
-        self._state: Mapping[str, Any] = dict(state or {})
-        self.done = 0
-        self.total = 0
-
-    def load(self) -> Mapping[str, Any]:
-        """:returns: what was saved last in this process."""
-        return self._state
-
-    def save(self, state: Mapping[str, Any], done: int, total: int) -> None:
-        """Keep the state for as long as the process lives."""
-        self._state = dict(state)
-        self.done, self.total = done, total

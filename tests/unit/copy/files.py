@@ -20,6 +20,7 @@ import hashlib
 import os
 import pathlib
 import random
+from typing import Any
 
 from cinder_lightbits_federation.access import HostAccess
 from cinder_lightbits_federation.attachments import Attachment
@@ -66,6 +67,23 @@ class FileMover:
             os.close(first)
             os.close(second)
 
+
+class Transient:
+    """A ledger that lives as long as the process."""
+
+    def __init__(self) -> None:
+        self._state: Mapping[str, Any] = {}
+        self.done = 0
+        self.total = 0
+
+    def load(self) -> Mapping[str, Any]:
+        """:returns: what was saved last in this process."""
+        return self._state
+
+    def save(self, state: Mapping[str, Any], done: int, total: int) -> None:
+        """Keep the state for as long as the process lives."""
+        self._state = dict(state)
+        self.done, self.total = done, total
 
 def thin(path: pathlib.Path, size: int) -> Device:
     """:returns: an empty file of `size` bytes, as a device."""

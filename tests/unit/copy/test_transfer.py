@@ -23,7 +23,6 @@ import uuid as uuidlib
 
 from cinder_lightbits_federation.copy.engine import Manner
 from cinder_lightbits_federation.copy import errors
-from cinder_lightbits_federation.copy.ledger import Transient
 from cinder_lightbits_federation.copy.relocation import Relocation
 from cinder_lightbits_federation.copy.slots import Slots
 from cinder_lightbits_federation.copy.transfer import Order
@@ -42,7 +41,7 @@ MIB = files.MIB
 GIB = base.GIB
 
 
-class Ledger(Transient):
+class Ledger(files.Transient):
     """Counts what is saved and ends the copy when it is told to.
 
     :ivar saves: how often it was saved.
@@ -104,7 +103,7 @@ class CopyTestCase(base.FederationTestCase):
             self.drv._ref(record), self.drv.federation.deadline())
         ref = VolumeRef('copy', str(uuidlib.uuid4()), 'default')
         return Order(source, CreateRequest(
-            ref, GIB, VolumeSpec(), Transient(),  # type: ignore[arg-type]
+            ref, GIB, VolumeSpec(), files.Transient(),  # type: ignore[arg-type]
             exclude={source.cluster.uuid or '': 'the source'}), **changes)
 
     def objects(self) -> dict[str, list[str]]:
