@@ -59,6 +59,10 @@ class MariaDb:
         """What ``[database] connection`` is set to."""
         return url_of(self._folder)
 
+    def access(self) -> list[str]:
+        """What tells MariaDB's own programs where the server is."""
+        return [f'--socket={self._socket}', f'--user={_USER}']
+
     def prepare(self) -> None:
         """Make the data folder, which takes some seconds."""
         self._folder.mkdir(mode=0o700)
