@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import shlex
 import sys
 from typing import Any
@@ -27,6 +26,7 @@ from os_brick import exception as brick_exception
 from os_brick import initiator
 from os_brick.initiator import connector as brick_connector
 from oslo_config import cfg
+from oslo_config import fixture as config_fixture
 from oslo_privsep import priv_context
 from oslotest import base as test_base
 
@@ -35,8 +35,6 @@ from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy import privileged
 from cinder_lightbits_federation.hosting import HostAttacher
 from tests.unit.driver import base
-
-CONF = cfg.CONF
 
 
 class FakeConnector:
@@ -130,11 +128,8 @@ class DaemonTest(test_base.BaseTestCase):
         helper = shlex.join([
             sys.executable, '-c',
             'from oslo_privsep import daemon; daemon.helper_main()'])
-        path = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'conf')
-        path.write_text(f'[privsep_lightbits_copy]\n'
-                        f'helper_command = {helper} --config-file {path}\n')
-        self.addCleanup(CONF.reset)
-        CONF([], default_config_files=[str(path)])
+        self.useFixture(config_fixture.Config(cfg.CONF)).config(
+            helper_command=helper, group='privsep_lightbits_copy')
         privileged.default.start(priv_context.Method.ROOTWRAP)
         self.addCleanup(privileged.default.stop)
 
