@@ -233,12 +233,11 @@ class Native:
             at the deadline.
         """
         nqn = key.subsystem_nqn
+        # Without the lock first: many that leave need not take turns.
+        if self._kernel.has_others(key):
+            return
         with self._locked(nqn, deadline):
-            others = [namespace.name for namespace
-                      in self._kernel.namespaces(nqn)
-                      if namespace.wwid != f'uuid.{key.volume_uuid}']
-            if others:
-                LOG.debug('cluster=%s stays connected for %s', nqn, others)
+            if self._kernel.has_others(key):
                 return
             with ways.failing_as(errors.NotDeparted, 'the connections to '
                                  f'{nqn} could not be ended'):

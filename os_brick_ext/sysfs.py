@@ -164,6 +164,14 @@ class Sysfs:
         """:returns: the block devices of a subsystem."""
         return list(self._namespaces(subsystem_nqn))
 
+    def has_others(self, key: conn_props.VolumeKey) -> bool:
+        """:returns: whether another volume of its subsystem is here.
+
+        Looks no further than to the first.
+        """
+        return any(namespace.wwid != f'uuid.{key.volume_uuid}'
+                   for namespace in self._namespaces(key.subsystem_nqn))
+
     def _namespaces(self, subsystem_nqn: str,
                     wwid: str | None = None) -> Iterator[Namespace]:
         names = self._block_names()
