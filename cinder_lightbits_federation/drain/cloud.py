@@ -39,13 +39,13 @@ def connect(cloud: str | None, **options: Any) -> Any:
     :raises InvalidSetting: it cannot be made.
     """
     try:
-        return openstack.connect(
-            cloud=cloud, block_storage_default_microversion=MICROVERSION,
-            **options).block_storage
+        proxy = openstack.connect(cloud=cloud, **options).block_storage
     except (exceptions.SDKException,
             auth_exceptions.ClientException) as exc:
         raise errors.InvalidSetting('cloud', cloud or 'OS_*',
                                     str(exc)) from exc
+    proxy.default_microversion = proxy.default_microversion or MICROVERSION
+    return proxy
 
 
 class CinderCloud:

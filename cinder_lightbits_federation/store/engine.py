@@ -55,6 +55,8 @@ SURGE = 20
 FILE_MODE = 0o640
 
 SQLITE = 'sqlite'
+# What alembic is doing it keeps in its modules, for all threads.
+_MIGRATING = threading.Lock()
 # How to ask each database for its clock, in seconds since the epoch.
 CLOCKS = {
     'mysql': 'SELECT UNIX_TIMESTAMP(NOW(6))',
@@ -222,7 +224,7 @@ def _migrate(engine: sa.Engine) -> None:
             return True
         _check_known(scripts, found)
         try:
-            with engine.begin() as connection:
+            with _MIGRATING, engine.begin() as connection:
                 config.attributes['connection'] = connection
                 command.upgrade(config, 'head')
         except sa_exc.DBAPIError as exc:

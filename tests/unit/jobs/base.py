@@ -23,7 +23,7 @@ from oslotest import base
 from cinder_lightbits_federation.jobs import book
 from cinder_lightbits_federation.jobs import claims
 from cinder_lightbits_federation.store import engine
-from tests.unit.store import cases
+from tests.store import cases
 
 BACKEND = cases.BACKEND
 

@@ -21,8 +21,8 @@ from cinder_lightbits_federation.jobs import book
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.jobs import runner
 from cinder_lightbits_federation.store.tables import JOBS
+from tests.store.cases import wait
 from tests.unit.jobs import base
-from tests.unit.store.cases import wait
 
 
 class DeskTestCase(base.JobsTestCase):

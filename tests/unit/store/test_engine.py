@@ -22,7 +22,7 @@ from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.store import engine
 from cinder_lightbits_federation.store import states
 from cinder_lightbits_federation.store import tables
-from tests.unit.store import cases
+from tests.store import cases
 
 SECRET = 'correct-horse'  # noqa: S105
 

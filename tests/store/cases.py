@@ -41,7 +41,7 @@ FEDERATION = 'd6d0cf02-55a4-4d1c-8f3c-8f0f0a7f7a10'
 BACKEND = 'stor@lightbits'
 PATIENCE = 60.0
 WORKER = pathlib.Path(__file__).with_name('worker.py')
-ROOT = WORKER.parents[3]
+ROOT = WORKER.parents[2]
 
 
 def wait(probe: Any, what: str) -> Any:
