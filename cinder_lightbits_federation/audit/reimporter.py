@@ -55,6 +55,7 @@ from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation.ownership import Claim
 from cinder_lightbits_federation.registry import Registry
+from cinder_lightbits_federation.spec import is_uuid
 from cinder_lightbits_federation.timing import Deadline
 
 ACTIONS = {
@@ -220,7 +221,7 @@ class Reimporter:
         name = (self._naming.volume(record_id)
                 if isinstance(thing, model.Volume)
                 else self._naming.snapshot(record_id))
-        if claim is not Claim.OURS or not record_id:
+        if claim is not Claim.OURS or not is_uuid(record_id):
             raise Declined('it bears no mark that proves it ours')
         if thing.name != name:
             raise Declined(f'it is named {thing.name!r}, not {name!r}')

@@ -308,6 +308,14 @@ class ReimportTest(ReimportTestCase):
         self.make('east', 'csi-volume')
         self.assertEqual([], self.results('--project-id', 'p'))
 
+    def test_ids_that_cannot_be(self) -> None:
+        self.make('east', 'volume-x', labels=[
+            {'key': 'cinder_owner', 'value': driver_base.FEDERATION_ID},
+            {'key': 'cinder_id', 'value': 'x'}])
+        [(_action, _id, result)] = self.results(
+            '--project-id', 'p', outcome=Outcome.FINDINGS)
+        self.assertIn('no mark that proves it ours', result)
+
     def test_unknown_hosts(self) -> None:
         before = self.dump()
         record = self.made(self.driver)
