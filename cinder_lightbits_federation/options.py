@@ -83,9 +83,11 @@ backend_opts = [
             ('cluster', 'A pool per cluster; the scheduler chooses.')],
         help='What Cinder sees as pools.'),
     cfg.IntOpt(
-        'lightbits_max_create_share', default=70, min=1, max=100,
+        'lightbits_max_create_share', default=50, min=1, max=100,
         help='Most percent of recent creates that one cluster takes while '
-             'others can. Keeps a new, empty cluster from taking all.'),
+             'others can. Keeps a new, empty cluster from taking all. With '
+             'two clusters at least 90 and with three at least 60 is '
+             'allowed, or it would hardly ever catch up.'),
     cfg.IntOpt(
         'lightbits_copy_rate', default=200, min=0,
         help='Most MiB per second that one copy of a volume between '

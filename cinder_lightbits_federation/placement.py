@@ -149,6 +149,11 @@ def _listed(items: Iterable[object]) -> str:
     return ' '.join(text.split()) or '-'
 
 
+# From a simulation (tests/bench/ramp.py): of two clusters or three a new one
+# then takes at most two and a half times as many volumes to catch up as it
+# would without a cap.
+CATCH_UP = 1.8
+
 Filter = Callable[[ClusterView, PlacementRequest, PlacementPolicy],
                   str | None]
 
@@ -300,14 +305,19 @@ def _spread(views: Sequence[ClusterView], request: PlacementRequest
 
 def _greedy(views: Sequence[ClusterView], everyone: Iterable[ClusterView],
             policy: PlacementPolicy) -> frozenset[str]:
-    """UUIDs of the candidates that took their share of recent creates."""
+    """UUIDs of the candidates that took their share of recent creates.
+
+    A cluster may always take `CATCH_UP` times what an even division would
+    give it: held to less, a new one among few would hardly ever become as
+    full as the others.
+    """
     total = sum(view.recent_creates for view in everyone)
     if (len(views) < 2 or policy.max_create_share >= 1
             or total < policy.share_window_min):
         return frozenset()
-    return frozenset(
-        view.uuid for view in views
-        if view.recent_creates >= policy.max_create_share * total)
+    share = max(policy.max_create_share, CATCH_UP / len(views))
+    return frozenset(view.uuid for view in views
+                     if view.recent_creates >= share * total)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

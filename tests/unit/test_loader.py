@@ -152,7 +152,7 @@ class DefaultsTestCase(LoaderTestCase):
         self.assertIs(True, loaded.use_ip_acl)
         self.assertEqual(15, loaded.poll_interval)
         self.assertIs(PoolMode.FEDERATION, loaded.pools)
-        self.assertEqual(0.7, loaded.policy.max_create_share)
+        self.assertEqual(0.5, loaded.policy.max_create_share)
         self.assertEqual((10, 3), (client.api_timeout,
                                    client.connect_timeout))
         self.assertEqual(443, client.seeds[0].port)

@@ -282,10 +282,19 @@ class WeightTest(base.BaseTestCase):
         policy = placement.PlacementPolicy(max_create_share=0.5,
                                            share_window_min=10)
         decision = choose(request(), [
-            view('east', recent_creates=8),
+            view('east', recent_creates=18),
             view('west', recent_creates=2, capacity=room(500))], policy)
         self.assertEqual(['west', 'east'], names(decision))
         self.assertEqual('had its share', decision.ranked[1].note)
+
+    def test_a_new_one_of_two_may_catch_up(self):
+        policy = placement.PlacementPolicy(max_create_share=0.5,
+                                           share_window_min=10)
+        decision = choose(request(), [
+            view('east', recent_creates=17),
+            view('west', recent_creates=3, capacity=room(500))], policy)
+        self.assertEqual(['east', 'west'], names(decision))
+        self.assertEqual('', decision.ranked[0].note)
 
     def test_a_cluster_that_had_its_share_waits(self):
         policy = placement.PlacementPolicy(max_create_share=0.5,
@@ -296,7 +305,8 @@ class WeightTest(base.BaseTestCase):
             views = [view('east', recent_creates=recent[0]),
                      view('west', recent_creates=recent[1],
                           capacity=room(500)),
-                     view('north', capacity=room(900))]
+                     view('north', capacity=room(900)),
+                     view('south', capacity=room(950))]
             if recent == (5, 5):
                 views[1] = dataclasses.replace(views[1], recent_creates=4)
                 views[2] = dataclasses.replace(views[2], recent_creates=1)
