@@ -224,4 +224,3 @@ def evictable(masters: Iterable[Master], now: float, policy: GoldenPolicy
         elif number >= policy.limit:
             going.append((master, f'more than {policy.limit} on the cluster'))
     return going
-

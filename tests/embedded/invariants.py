@@ -83,6 +83,7 @@ VIOLATED: Mapping[audit.Kind, Kind | None] = {
     audit.Kind.ADDRESS_EXTRA: Kind.WRONG_ADDRESSES,
     audit.Kind.LEFTOVER: Kind.UNKNOWN,
     audit.Kind.FOREIGN_SNAPSHOT: None,
+    audit.Kind.COPY: Kind.UNKNOWN,
     audit.Kind.GOLDEN: None,
     audit.Kind.GOLDEN_REST: Kind.UNKNOWN,
     audit.Kind.NOT_ASKED: Kind.MISSING,

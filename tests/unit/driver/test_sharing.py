@@ -231,4 +231,3 @@ class KnowledgeTestCase(SharingTestCase):
                   west=self.arrays['west'].uuid)
         self.until(lambda: 'Cluster east gets no new volumes'
                    in self.log.output)
-
