@@ -68,6 +68,8 @@ class KernelTestCase(unittest.TestCase):
 
     def start_client(self) -> None:
         """Have a discovery client run; it does nothing without files."""
+        if _CLIENT and _CLIENT[0].poll() is not None:
+            self.stop_client()
         if not _CLIENT:
             _CLIENT.append(subprocess.Popen(
                 [sys.executable, discovery_client.__file__,

@@ -22,6 +22,7 @@ it connects once per file, and does not follow a cluster.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import http.server
 import pathlib
@@ -103,6 +104,17 @@ def follow(path: pathlib.Path) -> None:
             print(f'{line.traddr}: {exc}', file=sys.stderr)
 
 
+def look(folder: pathlib.Path) -> set[tuple[str, int]]:
+    """:returns: names and numbers of the files that are complete."""
+    found: set[tuple[str, int]] = set()
+    for path in folder.iterdir():
+        # It may go away meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            if not path.name.startswith('tmp.dc.'):
+                found.add((path.name, path.stat().st_ino))
+    return found
+
+
 def main(folder: pathlib.Path) -> None:
     """Watch a folder for ever."""
     server = http.server.ThreadingHTTPServer(
@@ -111,8 +123,7 @@ def main(folder: pathlib.Path) -> None:
     known: set[tuple[str, int]] = set()
     while True:
         # A file that is renamed into place is another file of that name.
-        found = {(path.name, path.stat().st_ino) for path in folder.iterdir()
-                 if not path.name.startswith('tmp.dc.')}
+        found = look(folder)
         for name, _number in sorted(found - known):
             follow(folder / name)
         known = found

@@ -58,6 +58,7 @@ class HostTest(base.KernelTestCase):
             mode=options.DISCOVERY_CLIENT).describe_host()['found_dsc'])
 
     def test_doctor(self) -> None:
+        self.stop_client()
         cluster = self.cluster()
         self.connector().connect_volume(
             self.properties(cluster, cluster.add()))
