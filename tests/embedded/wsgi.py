@@ -19,6 +19,7 @@ under eventlet and under native threads.
 from __future__ import annotations
 
 import logging
+import socket
 import socketserver
 import threading
 from typing import Any
@@ -56,8 +57,8 @@ class ApiServer:
     def __init__(self, app: Any, host: str) -> None:
         self._server = _Server((host, 0), _Handler)
         self._server.set_app(app)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self._stopped = False
+        self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @property
     def url(self) -> str:
@@ -70,6 +71,21 @@ class ApiServer:
 
     def stop(self) -> None:
         """Take no more requests; returns when the port is closed."""
-        self._server.shutdown()
+        self._stopped = True
+        # Wakes who waits for a connection.
+        self._server.socket.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._server.server_close()
+
+    def _accept(self) -> None:
+        """Hand out connections, one thread for each.
+
+        Not with `serve_forever`: where the module was loaded before eventlet
+        replaced the selectors, that never lets anybody else run.
+        """
+        while not self._stopped:
+            try:
+                request, address = self._server.get_request()
+            except OSError:
+                continue
+            self._server.process_request(request, address)
