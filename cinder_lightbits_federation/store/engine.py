@@ -216,17 +216,18 @@ def _migrate(engine: sa.Engine) -> None:
     problems: list[str] = []
 
     def attempt() -> bool | None:
-        with engine.begin() as connection:
-            found = migration.MigrationContext.configure(
-                connection, opts={'version_table': tables.VERSIONS}
-            ).get_current_revision()
-        if found == head:
-            return True
-        _check_known(scripts, found)
         try:
-            with _MIGRATING, engine.begin() as connection:
-                config.attributes['connection'] = connection
-                command.upgrade(config, 'head')
+            with _MIGRATING, engine.connect() as connection:
+                found = _revision(connection)
+                if found == head:
+                    return True
+                _check_known(scripts, found)
+                with _alone(connection):
+                    # Whoever had the right before may have done it.
+                    if _revision(connection) != head:
+                        config.attributes['connection'] = connection
+                        command.upgrade(config, 'head')
+                    connection.commit()
         except sa_exc.DBAPIError as exc:
             # Another service does the same; look again.
             problems.append(str(exc.orig))
@@ -237,6 +238,46 @@ def _migrate(engine: sa.Engine) -> None:
     wait_until(attempt, Deadline.after(MIGRATION_LIMIT),
                'making the tables of the store',
                lambda: problems[-1] if problems else None)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    return migration.MigrationContext.configure(
+        connection, opts={'version_table': tables.VERSIONS}
+    ).get_current_revision()
+
+
+@contextlib.contextmanager
+def _alone(connection: sa.Connection) -> Iterator[None]:
+    """Have the right to change the tables, of all services.
+
+    Not all databases can take back a change of a schema that stops halfway,
+    so several at once get in each other's way. Who writes to a file is alone
+    already.
+
+    :raises StoreUnavailable: another has had the right for too long.
+    """
+    kind = connection.dialect.name
+    if kind == 'postgresql':
+        # Ends with the transaction.
+        connection.execute(sa.text(
+            'SELECT pg_advisory_xact_lock(hashtext(:name))'),
+            {'name': tables.VERSIONS})
+    if kind not in ('mysql', 'mariadb'):
+        yield
+        return
+    # A transaction that has looked at a table holds on to its form.
+    connection.commit()
+    given = connection.execute(
+        sa.text('SELECT GET_LOCK(:name, :seconds)'),
+        {'name': tables.VERSIONS, 'seconds': MIGRATION_LIMIT}).scalar_one()
+    if given != 1:
+        raise errors.StoreUnavailable(
+            'another service has been making its tables for too long')
+    try:
+        yield
+    finally:
+        connection.execute(sa.text('SELECT RELEASE_LOCK(:name)'),
+                           {'name': tables.VERSIONS})
 
 
 def _check_known(scripts: alembic_script.ScriptDirectory,

@@ -33,6 +33,7 @@ from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.store import engine
 from cinder_lightbits_federation.store import services
 from cinder_lightbits_federation.store import states
+from cinder_lightbits_federation.store import tables
 from cinder_lightbits_federation.store.tables import SERVICES
 from cinder_lightbits_federation import timing
 from cinder_lightbits_federation.views import AdminState
@@ -85,6 +86,14 @@ class StoreCases:
 
 
 class SharedCases(StoreCases):
+
+    def test_tables_that_were_half_made(self) -> None:
+        made = sa.create_engine(self.url)
+        self.addCleanup(made.dispose)
+        tables.JOBS.create(made)
+        tables.STATES.create(made)
+        self.assertEqual({}, states.States(self.open(), FEDERATION).all())
+        self.assertEqual([], books.Book(self.open(), BACKEND).all())
 
     def test_services_that_start_at_once_make_the_tables_once(self) -> None:
         stores = [self.open() for _number in range(6)]

@@ -36,11 +36,11 @@ def upgrade() -> None:
         sa.Column('number', sa.Integer, primary_key=True,
                   autoincrement=True),
         sa.Column('id', sa.String(36), nullable=False, unique=True),
-        sa.Column('backend', sa.String(255), nullable=False, index=True),
+        sa.Column('backend', sa.String(255), nullable=False),
         sa.Column('kind', sa.String(64), nullable=False),
         sa.Column('subject', sa.String(128), nullable=False),
         sa.Column('active', sa.String(64), nullable=True, unique=True),
-        sa.Column('state', sa.String(16), nullable=False, index=True),
+        sa.Column('state', sa.String(16), nullable=False),
         sa.Column('done', sa.BigInteger, nullable=False),
         sa.Column('total', sa.BigInteger, nullable=False),
         sa.Column('parameters', sa.Text(LONG), nullable=False),
@@ -53,6 +53,8 @@ def upgrade() -> None:
         sa.Column('ended', sa.Double, nullable=True),
         sa.Column('error', sa.Text(LONG), nullable=False),
         if_not_exists=True)
+    _make_index('lightbits_jobs', 'backend')
+    _make_index('lightbits_jobs', 'state')
     op.create_table(
         'lightbits_states',
         sa.Column('federation', sa.String(36), primary_key=True),
@@ -92,6 +94,14 @@ def upgrade() -> None:
         sa.Column('since', sa.Double, nullable=False),
         sa.Column('version', sa.Integer, nullable=False),
         if_not_exists=True)
+
+
+def _make_index(table: str, column: str) -> None:
+    """Make an index unless it is there: not all databases can say so."""
+    name = op.f(f'ix_{table}_{column}')
+    found = sa.inspect(op.get_bind()).get_indexes(table)
+    if name not in {item['name'] for item in found}:
+        op.create_index(name, table, [column])
 
 
 def downgrade() -> None:
