@@ -171,9 +171,13 @@ class UnknownOutcomeTestCase(base.FederationTestCase):
             array.fault('drop_before', route='volumes.get')
 
     def recover(self) -> None:
-        """Answer everything again."""
+        """Answer everything again; returns when the driver has noticed."""
         for array in self.arrays.values():
             array.clear_faults()
+        registry = self.driver.federation.registry
+        for cluster in registry.clusters:
+            self.wait(lambda cluster=cluster: cluster.refresh(
+                self.driver.federation.deadline()) or None)
 
     def asked(self) -> list[str]:
         """Which clusters were asked to make a volume."""

@@ -20,6 +20,8 @@ from typing import Any
 
 from oslo_config import cfg
 
+from cinder_lightbits_federation.memory import EndpointMemory
+from cinder_lightbits_federation.service import memory_folder
 from cinder_lightbits_federation.views import Connection
 from tests.unit.driver import base
 
@@ -86,6 +88,9 @@ class EndpointsTest(GrowthTestCase):
                 stopped.set()
         self.assertGreater(turns.result(), 0)
         self.assertNotIn(seed, self.array.api_endpoints)
+        kept = EndpointMemory(memory_folder(), writable=False)
+        self.wait(lambda: set(kept.recall(self.array.uuid))
+                  == set(self.array.api_endpoints) or None)
 
         # A restart: the only configured address is nobody's any more.
         driver.tear_down()
