@@ -47,8 +47,8 @@ from cinder_lightbits_federation.lightbits import model
 from tests.bench import copier
 from tests.bench import environment as env
 from tests.bench import report
+from tests.copying import files
 from tests.simulator.control import Simulator
-from tests.unit.copy import files
 
 MIB = 1 << 20
 SIZE = 4 << 30

@@ -24,7 +24,7 @@ import os
 from cinder_lightbits_federation.copy.devices import Attacher
 from cinder_lightbits_federation.copy.devices import Mover
 from cinder_lightbits_federation.driver import LightbitsFederationDriver
-from tests.unit.copy import files
+from tests.copying import files
 
 DRIVER = f'{__name__}.FileDriver'
 # Names the folder that has a folder of each cluster.

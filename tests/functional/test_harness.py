@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import fixtures
 from openstack import exceptions
@@ -35,6 +36,13 @@ enabled_backends = fake
 volume_driver = cinder.tests.fake_driver.FakeLoggingVolumeDriver
 volume_backend_name = fake
 """
+
+
+class IsolationTest(base.BaseTestCase):
+    """Cinder's modules would patch this process, in the middle of it."""
+
+    def test_nothing_of_the_unit_tests_is_loaded(self) -> None:
+        self.assertNotIn('tests.unit', sys.modules)
 
 
 class Base(base.BaseTestCase):

@@ -20,10 +20,10 @@ from typing import Any
 
 import fixtures
 
+from tests.copying import files
 from tests.embedded import federation
 from tests.embedded import file_driver
 from tests.functional import base
-from tests.unit.copy import files
 
 GIB = 1024 ** 3
 MIB = 1024 ** 2

@@ -25,7 +25,7 @@ from oslotest import base
 from cinder_lightbits_federation.copy import blocks
 from cinder_lightbits_federation.copy.extents import Extent
 from cinder_lightbits_federation.copy import privileged
-from tests.unit.copy import files
+from tests.copying import files
 
 MIB = files.MIB
 UUID = '5e2b0c4a-0000-4000-8000-000000000001'

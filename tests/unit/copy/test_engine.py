@@ -29,7 +29,7 @@ from cinder_lightbits_federation.copy.extents import Extent
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import timing
-from tests.unit.copy import files
+from tests.copying import files
 from tests.unit import properties
 
 MIB = files.MIB

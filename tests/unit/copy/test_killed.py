@@ -24,7 +24,7 @@ import sys
 from typing import Any
 
 from cinder_lightbits_federation.location import Location
-from tests.unit.copy import files
+from tests.copying import files
 from tests.unit.copy import test_transfer
 from tests.unit.copy import worker
 from tests.unit.driver import base

@@ -25,7 +25,7 @@ from cinder_lightbits_federation.copy.slots import Slots
 from cinder_lightbits_federation.copy.transfer import Transfer
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation import service
-from tests.unit.copy import files
+from tests.copying import files
 from tests.unit.copy import test_transfer
 from tests.unit.driver import base
 

@@ -34,7 +34,7 @@ from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation import service
 from cinder_lightbits_federation.spec import VolumeSpec
-from tests.unit.copy import files
+from tests.copying import files
 from tests.unit.driver import base
 
 MIB = files.MIB

@@ -60,7 +60,7 @@ from cinder_lightbits_federation.store.engine import parse  # noqa: E402
 from cinder_lightbits_federation.store.engine import Store  # noqa: E402
 from cinder_lightbits_federation.timing import Deadline  # noqa: E402
 from cinder_lightbits_federation.timing import wait_until  # noqa: E402
-from tests.unit.copy import files  # noqa: E402
+from tests.copying import files  # noqa: E402
 
 LEASE = 1.0
 
