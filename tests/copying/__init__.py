@@ -10,3 +10,4 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""Devices for copies in tests that are files."""
