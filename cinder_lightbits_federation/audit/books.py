@@ -51,8 +51,25 @@ ATTACHED = 'attached'
 ATTACHING = 'attaching'
 
 
+class _Record:
+    """What the status of a record says of the object."""
+
+    __slots__ = ()
+    status: str
+
+    @property
+    def in_error(self) -> bool:
+        """Whether nobody can say if the object should be there."""
+        return self.status in IN_ERROR
+
+    @property
+    def adopting(self) -> bool:
+        """Whether its object may not have been taken over."""
+        return self.status in ADOPTING
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
-class VolumeRecord:
+class VolumeRecord(_Record):
     """A volume that Cinder knows.
 
     :param name_id: the id that its object on the array bears.
@@ -88,16 +105,6 @@ class VolumeRecord:
         return self.name_id
 
     @property
-    def in_error(self) -> bool:
-        """Whether nobody can say if the object should be there."""
-        return self.status in IN_ERROR
-
-    @property
-    def adopting(self) -> bool:
-        """Whether its object may not have been taken over."""
-        return self.status in ADOPTING
-
-    @property
     def in_flight(self) -> bool:
         """Whether something is being done to it."""
         return (self.migrating or self.temporary
@@ -105,7 +112,7 @@ class VolumeRecord:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SnapshotRecord:
+class SnapshotRecord(_Record):
     """A snapshot that Cinder knows; fields as in `VolumeRecord`.
 
     :param size: bytes of the volume when the snapshot was taken.
@@ -128,16 +135,6 @@ class SnapshotRecord:
     def key(self) -> str:
         """What its object on the array is marked with."""
         return self.id
-
-    @property
-    def in_error(self) -> bool:
-        """Whether nobody can say if the object should be there."""
-        return self.status in IN_ERROR
-
-    @property
-    def adopting(self) -> bool:
-        """Whether its object may not have been taken over."""
-        return self.status in ADOPTING
 
     @property
     def in_flight(self) -> bool:

@@ -15,13 +15,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
-
-import sqlalchemy as sa
-from sqlalchemy import exc as sa_exc
 
 from cinder_lightbits_federation.store.engine import Store
 from cinder_lightbits_federation.store.tables import MARKS
+from cinder_lightbits_federation.store.versioned import Versioned
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,16 +43,12 @@ class Marks:
     """
 
     def __init__(self, store: Store, federation: str) -> None:
-        self._store = store
-        self._federation = federation
+        self._rows = Versioned(store, MARKS, 'name', federation)
 
     def all(self, prefix: str = '') -> dict[str, Mark]:
         """:returns: what is noted, by name."""
-        with self._store.transaction() as connection:
-            now = self._store.now(connection)
-            rows = connection.execute(sa.select(MARKS).where(
-                MARKS.c.federation == self._federation,
-                MARKS.c.name.startswith(prefix, autoescape=True))).all()
+        now, rows = self._rows.read(
+            MARKS.c.name.startswith(prefix, autoescape=True))
         return {row.name: Mark(row.name, row.value, row.reason,
                                max(0.0, now - row.since), row.version)
                 for row in rows}
@@ -71,34 +64,12 @@ class Marks:
         :param before: the entry as it was read; None if there was none.
         :returns: False if it was changed meanwhile; nothing was done.
         """
-        values: dict[str, Any] = {'value': value, 'reason': reason}
-        with self._store.transaction() as connection:
-            values['since'] = self._store.now(connection)
-            if before is not None:
-                done = connection.execute(sa.update(MARKS).where(
-                    *self._same(before)).values(
-                        version=before.version + 1, **values))
-                return done.rowcount == 1
-        try:
-            with self._store.transaction() as connection:
-                connection.execute(sa.insert(MARKS).values(
-                    federation=self._federation, name=name, version=1,
-                    **values))
-        except sa_exc.IntegrityError:
-            return False
-        return True
+        return self._rows.put(name, {'value': value, 'reason': reason},
+                              None if before is None else before.version)
 
     def drop(self, before: Mark) -> bool:
         """Forget a fact.
 
         :returns: False if it was changed meanwhile; nothing was done.
         """
-        with self._store.transaction() as connection:
-            done = connection.execute(
-                sa.delete(MARKS).where(*self._same(before)))
-        return done.rowcount == 1
-
-    def _same(self, before: Mark) -> tuple[sa.ColumnElement[bool], ...]:
-        return (MARKS.c.federation == self._federation,
-                MARKS.c.name == before.name,
-                MARKS.c.version == before.version)
+        return self._rows.drop(before.name, before.version)

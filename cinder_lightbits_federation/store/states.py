@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
@@ -28,6 +27,7 @@ from sqlalchemy import exc as sa_exc
 from cinder_lightbits_federation.store.engine import Store
 from cinder_lightbits_federation.store.tables import LOST
 from cinder_lightbits_federation.store.tables import STATES
+from cinder_lightbits_federation.store.versioned import Versioned
 from cinder_lightbits_federation.views import AdminState
 
 
@@ -57,12 +57,11 @@ class States:
     def __init__(self, store: Store, federation: str) -> None:
         self._store = store
         self._federation = federation
+        self._rows = Versioned(store, STATES, 'cluster', federation)
 
     def all(self) -> Mapping[str, SetState]:
         """:returns: what is set, by the clusters' names."""
-        with self._store.transaction() as connection:
-            rows = connection.execute(sa.select(STATES).where(
-                STATES.c.federation == self._federation)).all()
+        _now, rows = self._rows.read()
         return {row.cluster: SetState(
             row.cluster, AdminState(row.state), row.reason, row.host,
             row.since, row.version) for row in rows}
@@ -74,26 +73,16 @@ class States:
         :param before: the entry as it was read; None if there was none.
         :returns: False if it was changed meanwhile; nothing was done.
         """
-        values: dict[str, Any] = {'state': state.value, 'reason': reason,
-                                  'host': host}
-        with self._store.transaction() as connection:
-            values['since'] = self._store.now(connection)
-            if before is not None:
-                done = connection.execute(sa.update(STATES).where(
-                    *self._same(before)).values(
-                        version=before.version + 1, **values))
-                return done.rowcount == 1
-        return self._insert(cluster, values)
+        return self._rows.put(
+            cluster, {'state': state.value, 'reason': reason, 'host': host},
+            None if before is None else before.version)
 
     def reset(self, before: SetState) -> bool:
         """Forget a state: the configuration counts again.
 
         :returns: False if it was changed meanwhile; nothing was done.
         """
-        with self._store.transaction() as connection:
-            done = connection.execute(
-                sa.delete(STATES).where(*self._same(before)))
-        return done.rowcount == 1
+        return self._rows.drop(before.cluster, before.version)
 
     def lost(self) -> frozenset[str]:
         """:returns: names of the clusters that are or were lost.
@@ -124,18 +113,3 @@ class States:
             connection.execute(sa.delete(LOST).where(
                 LOST.c.federation == self._federation,
                 LOST.c.cluster == cluster))
-
-    def _insert(self, cluster: str, values: Mapping[str, Any]) -> bool:
-        try:
-            with self._store.transaction() as connection:
-                connection.execute(sa.insert(STATES).values(
-                    federation=self._federation, cluster=cluster, version=1,
-                    **values))
-        except sa_exc.IntegrityError:
-            return False
-        return True
-
-    def _same(self, before: SetState) -> tuple[sa.ColumnElement[bool], ...]:
-        return (STATES.c.federation == self._federation,
-                STATES.c.cluster == before.cluster,
-                STATES.c.version == before.version)

@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import configparser
 import errno
 import json
 import os
@@ -24,12 +23,10 @@ import struct
 import fixtures
 from oslo_config import cfg
 from oslo_config import fixture as config_fixture
-from oslo_rootwrap import filters
 
 from os_brick_ext import conn_props
 from os_brick_ext import fabrics
 from os_brick_ext import privileged
-from tests.rules import source as sources
 from tests.unit.brick import base
 from tests.unit.brick import fake_kernel
 
@@ -168,24 +165,6 @@ class PrivilegedTest(base.BrickTestCase):
         """It rebuilds them from their class and arguments."""
         error = self.assertRaises(REFUSED, privileged.remove_drop_in, '../x')
         self.assertEqual(str(error), str(REFUSED(*error.args)))
-
-
-class RootwrapTest(base.BrickTestCase):
-
-    def test_the_filter_lets_the_daemon_start(self) -> None:
-        parser = configparser.RawConfigParser()
-        parser.read(sources.ROOT / 'etc' / 'os-brick-ext.filters')
-        kind, *words = [word.strip() for word in parser.get(
-            'Filters', 'privsep-os-brick-ext').split(',')]
-        self.assertEqual('RegExpFilter', kind)
-        command = [
-            'privsep-helper', '--config-file', '/etc/cinder/cinder.conf',
-            '--privsep_context', privileged.default.pypath,
-            '--privsep_sock_path', '/tmp/x/privsep.sock']  # noqa: S108
-        permitted = filters.RegExpFilter(*words)
-        self.assertTrue(permitted.match(command))
-        command[4] = 'os_brick_ext.privileged_default'
-        self.assertFalse(permitted.match(command))
 
 
 class FabricsTest(base.BrickTestCase):

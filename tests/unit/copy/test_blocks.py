@@ -12,14 +12,12 @@
 
 """Moving bytes: files, loop devices, zeros, and the privileged door."""
 
-import configparser
 import os
 import pathlib
 import subprocess
 import tempfile
 
 import fixtures
-from oslo_rootwrap import filters
 from oslotest import base
 
 from cinder_lightbits_federation.copy import blocks
@@ -174,19 +172,3 @@ class PrivilegedTest(FilesTestCase):
         for name in ('../sda', 'sda', 'nvme0', 'nvme0n1p1', ''):
             self.assertRaises(ValueError, privileged.copy, (name, UUID),
                               (name, UUID), [(0, MIB)], True)
-
-    def test_the_filter_lets_the_daemon_start(self):
-        root = pathlib.Path(__file__).parents[3]
-        parser = configparser.RawConfigParser()
-        parser.read(root / 'etc' / 'cinder-lightbits-copy.filters')
-        kind, *words = [word.strip() for word in parser.get(
-            'Filters', 'privsep-lightbits-copy').split(',')]
-        self.assertEqual('RegExpFilter', kind)
-        command = [
-            'privsep-helper', '--config-file', '/etc/cinder/cinder.conf',
-            '--privsep_context', privileged.default.pypath,
-            '--privsep_sock_path', '/tmp/x/privsep.sock']  # noqa: S108
-        permitted = filters.RegExpFilter(*words)
-        self.assertTrue(permitted.match(command))
-        command[4] = 'os_brick.privileged.default'
-        self.assertFalse(permitted.match(command))
