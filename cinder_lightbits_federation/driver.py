@@ -36,10 +36,10 @@ from cinder_lightbits_federation.exception import told_as
 from cinder_lightbits_federation.exception import translated
 from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation import images
+from cinder_lightbits_federation import jobbing
 from cinder_lightbits_federation.jobs.claims import Desk
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation import manageable
-from cinder_lightbits_federation import mobility
 from cinder_lightbits_federation.options import backend_opts
 from cinder_lightbits_federation import records
 from cinder_lightbits_federation.refs import CreateRequest
@@ -68,7 +68,7 @@ STATS_PATIENCE = 2.0
 
 @interface.volumedriver
 class LightbitsFederationDriver(manageable.ManageableMixin,
-                                images.ImagesMixin, mobility.MobilityMixin,
+                                jobbing.JobsMixin, images.ImagesMixin,
                                 driver.VolumeDriver):
     """One backend over any number of Lightbits clusters.
 
@@ -124,7 +124,8 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
             service = Service(self.configuration, self.host or CONF.host,
                               self.cluster_name)
             service.start()
-        self._service = service
+            self._service = service
+            service.do_jobs(self.handlers(), self.finishers())
 
     def tear_down(self) -> None:
         """End what `do_setup` has started. Idempotent."""

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import os
 from typing import Any
 import weakref
@@ -30,6 +31,7 @@ from cinder_lightbits_federation.drain.stock import Stock
 from cinder_lightbits_federation.drain.work import Works
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.federation import Federation
+from cinder_lightbits_federation.jobs.runner import Handler
 from cinder_lightbits_federation.jobs.runner import Runner
 from cinder_lightbits_federation import loader
 from cinder_lightbits_federation.memory import EndpointMemory
@@ -110,6 +112,8 @@ class Service:
     :param cluster_name: of the services that share this backend; None for
         one that serves it alone.
     :raises InvalidSetting: an option is wrong.
+    :ivar cloud: openstacksdk's proxy of Cinder's API, from `start` on; None
+        if ``lightbits_os_cloud`` names none.
     """
 
     def __init__(self, configuration: Any, host: str,
@@ -137,6 +141,7 @@ class Service:
         self._check_times()
         self._watcher: Watcher | None = None
         self._runner: Runner | None = None
+        self.cloud: Any = None
         self._sweeper = Sweeper(self._sweep, self.federation.golden.grown)
 
     def start(self) -> None:
@@ -154,11 +159,20 @@ class Service:
             self._watcher.distrust()
         self._watcher.start()
         self._sweeper.start()
-        self._runner = self._make_runner()
-        if self._runner is not None:
-            self._runner.start()
+        self.cloud = self._connect()
         _STARTED.add(self)
         CONF.register_mutate_hook(_mutated)
+
+    def do_jobs(self, handlers: Mapping[str, Handler],
+                finishers: Mapping[str, Handler]) -> None:
+        """Do queued jobs from now on, those that move volumes as well.
+
+        :param handlers: what does jobs of further kinds, see `Runner`.
+        """
+        self._runner = Runner(
+            self.shared.desk, {**self._drains(), **handlers},
+            paused=lambda: self.shared.freezing.frozen, finishers=finishers)
+        self._runner.start()
 
     def stop(self) -> None:
         """End all threads and connections. Idempotent."""
@@ -176,21 +190,24 @@ class Service:
         if self.federation.settings.golden.enabled:
             self.federation.golden.sweep(wanted_projects())
 
-    def _make_runner(self) -> Runner | None:
-        """:returns: what does queued jobs, if this service can do any.
+    def _connect(self) -> Any:
+        """:returns: Cinder's API, None if no cloud is named.
 
         :raises InvalidSetting: the named cloud cannot be used.
         """
         name = self._configuration.safe_get('lightbits_os_cloud')
-        if not name:
-            return None
-        cloud = CinderCloud(connect(name), self._host, self._cluster_name)
+        return connect(name) if name else None
+
+    def _drains(self) -> Mapping[str, Handler]:
+        """:returns: what moves volumes, if Cinder can be asked to."""
+        if self.cloud is None:
+            return {}
         works = Works(
             self.federation.registry,
             Stock(self._host, self._cluster_name, self.federation.settings,
                   self.federation.owner), self.shared.book)
-        return Runner(self.shared.desk, works.handlers(cloud),
-                      paused=lambda: self.shared.freezing.frozen)
+        return works.handlers(CinderCloud(self.cloud, self._host,
+                                          self._cluster_name))
 
     def _check_times(self) -> None:
         """Attach and detach are calls that somebody waits for."""

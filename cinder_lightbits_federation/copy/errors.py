@@ -17,7 +17,8 @@
     FederationError
      +- CopyError          a copy did not end; nothing of it is in use
          +- Cancelled      somebody asked for its end
-         +- Lost           another host has taken the copy over
+         +- Left           the copy is gone on with by somebody else
+             +- Lost       another host has taken it over already
          +- Unsuitable     source and target cannot be copied
          +- ContentDiffers what was read back is not what was written
 """
@@ -35,7 +36,11 @@ class Cancelled(CopyError):
     """The end of the copy was asked for; both clusters are to be as before."""
 
 
-class Lost(CopyError):
+class Left(CopyError):
+    """Somebody else goes on with the copy: leave all that it has made."""
+
+
+class Lost(Left):
     """Another host has taken the copy over: touch nothing of it any more."""
 
 

@@ -83,22 +83,23 @@ class Relocation:
         return self._complete(request, ledger,
                               lambda: Order(source, request))
 
-    def abandon(self, ref: VolumeRef, ledger: Ledger) -> None:
+    def abandon(self, ref: VolumeRef, ledger: Ledger) -> bool:
         """Bring what nobody goes on with to an end. Idempotent.
 
         What was copied in part is removed. A volume whose record names the
         new place already is there for good.
 
+        :returns: whether it is.
         :raises FederationError, LightbitsError: a cluster does not answer.
         """
         state = State.parse(ledger.load())
         if state is None:
-            return
-        if _names(ref.location, state.target):
-            self._finish(ref, self._transfer.copied(ref.name_id, state),
-                         state)
-        else:
+            return False
+        if not _names(ref.location, state.target):
             self._transfer.undo(ref.name_id, ledger)
+            return False
+        self._finish(ref, self._transfer.copied(ref.name_id, state), state)
+        return True
 
     def _move(self, request: CreateRequest) -> Order:
         source = self._federation.finder.volume(

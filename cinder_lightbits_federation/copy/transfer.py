@@ -184,7 +184,7 @@ class _Copy:
         """See `Transfer.thick_copy`."""
         try:
             return self._run()
-        except errors.Lost:
+        except errors.Left:
             raise
         except Exception as exc:
             LOG.warning('The copy of %s ends, and what it has made is '

@@ -160,12 +160,18 @@ class Book:
                     started=sa.func.coalesce(JOBS.c.started, now)))
         return token if done.rowcount == 1 else None
 
-    def claimable(self, kinds: Collection[str]) -> list[Job]:
-        """:returns: jobs that `claim` would give away, the oldest first."""
+    def claimable(self, kinds: Collection[str],
+                  cancelling: Collection[str] = ()) -> list[Job]:
+        """List what `claim` would give away, the oldest first.
+
+        :param cancelling: further kinds, only those being cancelled.
+        """
         with self._store.transaction() as connection:
             now = self._store.now(connection)
         found = self._select(
-            JOBS.c.kind.in_(list(kinds)),
+            sa.or_(JOBS.c.kind.in_(list(kinds)), sa.and_(
+                JOBS.c.kind.in_(list(cancelling)),
+                JOBS.c.state == JobState.CANCELLING.value)),
             JOBS.c.state.in_([item.value for item in UNFINISHED]),
             self._free(now))
         return found[::-1]

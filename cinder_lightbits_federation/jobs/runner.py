@@ -21,6 +21,7 @@ import threading
 import futurist
 
 from cinder_lightbits_federation.copy.errors import Cancelled
+from cinder_lightbits_federation.copy.errors import Left
 from cinder_lightbits_federation.copy.errors import Lost
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.jobs.claims import Desk
@@ -34,7 +35,7 @@ INTERVAL = 5.0
 WORKERS = 4
 
 
-class Stopping(Exception):
+class Stopping(Left):
     """The service ends: the job is to be gone on with by another."""
 
 
@@ -81,21 +82,27 @@ class Runner:
     """Looks for jobs of some kinds in a thread of its own.
 
     :param handlers: what does the jobs, by kind.
+    :param finishers: what cleans up after jobs that this process does not
+        do by itself, once their end was asked for and whoever did them is
+        silent; by kind.
     :param paused: tells that no jobs are to be done for now; those under way
         are given back at their next check.
     """
 
     def __init__(self, desk: Desk, handlers: Mapping[str, Handler],
                  interval: float = INTERVAL, workers: int = WORKERS,
-                 paused: Callable[[], bool] = lambda: False) -> None:
+                 paused: Callable[[], bool] = lambda: False,
+                 finishers: Mapping[str, Handler] | None = None) -> None:
         self._desk = desk
         self._handlers = dict(handlers)
+        self._finishers = dict(finishers or {})
         self._interval = interval
         self._paused = paused
         self._free = threading.Semaphore(workers)
         self._executor = futurist.ThreadPoolExecutor(max_workers=workers)
         self._asked = threading.Event()
         self._stopped = threading.Event()
+        self._blind = False
 
     def start(self) -> None:
         """Start looking."""
@@ -125,12 +132,16 @@ class Runner:
         if self._paused():
             return
         try:
-            for job in self._desk.book.claimable(self._handlers):
+            for job in self._desk.book.claimable(self._handlers,
+                                                 self._finishers):
                 if not self._free.acquire(blocking=False):
                     return
                 self._submit(job)
+            self._blind = False
         except errors.StoreUnavailable as exc:
-            LOG.warning('Jobs are not looked for: %s', exc)
+            if not self._blind:
+                LOG.warning('Jobs are not looked for: %s', exc)
+            self._blind = True
         except Exception:  # A thread's top: jobs must go on being done.
             LOG.exception('Looking for jobs failed.')
 
@@ -165,7 +176,7 @@ class Runner:
 
     def _handle(self, held: HeldJob) -> None:
         task = Task(held, self._stopped, self._paused)
-        handler = self._handlers[held.job.kind]
+        handler = {**self._finishers, **self._handlers}[held.job.kind]
         with self._desk.ending(held):
             try:
                 handler(task)

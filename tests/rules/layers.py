@@ -41,7 +41,8 @@ ADAPTERS = frozenset({
     'audit.clerk', 'audit.database', 'cli',
     'drain.stock', 'drain.work',
     'driver', 'exception',
-    'exporter', 'hosting', 'images', 'manageable', 'mobility', 'records',
+    'exporter', 'hosting', 'images', 'jobbing', 'manageable', 'mobility',
+    'records',
     'returning', 'service', 'upgrading'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.

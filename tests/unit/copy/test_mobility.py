@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 from cinder import exception
 from cinder import objects
@@ -183,6 +184,54 @@ class MigrateTest(MobilityTestCase):
         self.assertEqual({name: [] for name in self.arrays}, self.objects())
         job, = self.drv.desk.book.all()
         self.assertIs(JobState.CANCELLED, job.state)
+
+    def test_any_service_takes_back_what_a_dead_one_has_left(self) -> None:
+        record = self.filled()
+        before = self.objects()
+        self.killed(record)
+        self.assertNotEqual(before, self.objects())
+        job, = self.drv.desk.book.all()
+        self.drv.desk.book.cancel(job.id)
+        self.finished(job)
+        self.assertIs(JobState.CANCELLED,
+                      self.drv.desk.book.get(job.id).state)
+        self.assertEqual(before, self.objects())
+
+    def finished(self, job: Any) -> None:
+        """Have another service find a job of one that has died."""
+        self.drv.tear_down()
+        other = self.start_driver(lightbits_default_num_replicas=1)
+        self.equip(other)
+        self.drv = other
+        other._service._runner.look_now()
+        self.wait(lambda: other.desk.book.get(job.id).ended)
+
+    def test_also_for_a_volume_that_is_gone(self) -> None:
+        record = self.filled()
+        home, _found = self.on(record)
+        before = self.objects()
+        self.killed(record)
+        job, = self.drv.desk.book.all()
+        self.reread(record).destroy()
+        self.drv.desk.book.cancel(job.id)
+        self.finished(job)
+        self.assertEqual(before[home], self.objects()[home])
+        self.assertEqual(before, self.objects())
+
+    def test_a_move_that_was_carried_out_is_not_taken_back(self) -> None:
+        record = self.filled(MIB)
+        home, _found = self.on(record)
+        content = files.content(self.path(record))
+        with mock.patch.object(Relocation, '_finish', autospec=True,
+                               side_effect=Killed):
+            self.assertRaises(Killed, self.migrate, record)
+        job, = self.drv.desk.book.all()
+        self.drv.desk.book.cancel(job.id)
+        self.finished(job)
+        self.assertIs(JobState.DONE, self.drv.desk.book.get(job.id).state)
+        self.assertNotEqual(home, self.on(record)[0])
+        self.assertEqual(content, files.content(self.path(record)))
+        self.assertEqual([], self.objects()[home])
 
     def test_a_failure_leaves_all_as_before(self) -> None:
         record = self.filled()

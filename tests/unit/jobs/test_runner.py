@@ -135,6 +135,36 @@ class RunnerTestCase(base.JobsTestCase):
         self.until(self.book.add('copy', 'v', {}), 'done')
         self.assertEqual('queued', self.state(other))
 
+    def test_of_further_kinds_only_cancelled_ones_are_finished(self) -> None:
+        seen: list[str] = []
+
+        def finish(task: runner.Task) -> None:
+            seen.append(task.job.subject)
+            raise copy_errors.Cancelled('it was asked for')
+
+        left = self.left('v')
+        cancelled = self.left('w')
+        self.book.cancel(cancelled.id)
+        alive = self.book.add('migrate', 'x', {})
+        self.assertIsNotNone(self.book.claim(alive, 'stor2'))
+        self.book.cancel(alive.id)
+        made = runner.Runner(self.desk(), {}, interval=0.05,
+                             finishers={'migrate': finish})
+        self.addCleanup(made.stop)
+        made.start()
+        self.until(cancelled, 'cancelled')
+        self.assertEqual(('running', 'cancelling'),
+                         (self.state(left), self.state(alive)))
+        self.assertEqual(['w'], seen)
+
+    def left(self, subject: str) -> Any:
+        """:returns: a job that a service has begun and nobody has now."""
+        job = self.book.add('migrate', subject, {})
+        claim = self.book.claim(job, 'stor2')
+        assert claim is not None
+        self.book.let_go(job.id, claim)
+        return job
+
     def test_an_error_is_noted_and_the_next_job_is_done(self) -> None:
         def handler(task: runner.Task) -> None:
             if task.job.subject == 'bad':
