@@ -30,9 +30,10 @@ from typing import Any
 
 from cinder.objects import fields
 
+from cinder_lightbits_federation.attached import Attached
+from cinder_lightbits_federation.attached import attachments_of
 from cinder_lightbits_federation.attachments import NOT_ADMITTED
 from cinder_lightbits_federation import errors
-from cinder_lightbits_federation import records
 
 LOG = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ _STATUS = fields.VolumeAttachStatus
 
 
 @contextlib.contextmanager
-def recorded(attachments: Sequence[Any], connector: Mapping[str, Any],
+def recorded(attachments: Sequence[Attached], connector: Mapping[str, Any],
              withdraw: Callable[[], object]) -> Iterator[None]:
     """Admit a host inside, with its attachment saying so already.
 
@@ -74,41 +75,40 @@ def recorded(attachments: Sequence[Any], connector: Mapping[str, Any],
             f'while it was being made')
 
 
-def _deleted(before: Sequence[Any], connector: Mapping[str, Any]) -> bool:
+def _deleted(before: Sequence[Attached], connector: Mapping[str, Any]) -> bool:
     """Whether one that was waiting is gone, and the host has no other."""
     waiting = {item.id: item for item in before if not item.connector}
     if not waiting:
         return False
-    now = records.attachments_of(next(iter(waiting.values())).volume_id)
-    if any(item.connector and item.connector.get('nqn')
-           == connector.get('nqn') for item in now):
+    now = attachments_of(next(iter(waiting.values())).volume_id)
+    if any(item.connector.get('nqn') == connector.get('nqn')
+           for item in now):
         return False
     return not waiting.keys() <= {item.id for item in now}
 
 
-def _meant(attachments: Sequence[Any], connector: Mapping[str, Any]
-           ) -> Any | None:
+def _meant(attachments: Sequence[Attached], connector: Mapping[str, Any]
+           ) -> Attached | None:
     """The one attachment that a new host can be for, if there is just one."""
     known = [item.connector for item in attachments if item.connector]
     if any(item.get('nqn') == connector.get('nqn') for item in known):
         return None
     waiting = [item for item in attachments if not item.connector
-               and item.attach_status == _STATUS.RESERVED]
+               and item.status == _STATUS.RESERVED]
     return waiting[0] if len(waiting) == 1 else None
 
 
-def _claim(attachment: Any, connector: Mapping[str, Any]) -> bool:
-    return bool(attachment.conditional_update(
+def _claim(attachment: Attached, connector: Mapping[str, Any]) -> bool:
+    return attachment.update(
         {'attach_status': _STATUS.ATTACHING,
          'connector': json.dumps(dict(connector))},
-        {'attach_status': _STATUS.RESERVED, 'connector': None},
-        reflect_changes=False))
+        {'attach_status': _STATUS.RESERVED, 'connector': None})
 
 
-def _take_back(attachment: Any) -> None:
-    done = attachment.conditional_update(
+def _take_back(attachment: Attached) -> None:
+    done = attachment.update(
         {'attach_status': _STATUS.RESERVED, 'connector': None},
-        {'attach_status': _STATUS.ATTACHING}, reflect_changes=False)
+        {'attach_status': _STATUS.ATTACHING})
     if not done:
         LOG.info('Attachment %s was changed by somebody else meanwhile.',
                  attachment.id)

@@ -30,6 +30,7 @@ from oslo_log import log as logging
 
 from cinder_lightbits_federation import access
 from cinder_lightbits_federation import admission
+from cinder_lightbits_federation import attached
 from cinder_lightbits_federation import connection
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.exception import told_as
@@ -251,13 +252,13 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         with translated(volume.id):
             networks = self.federation.settings.data_networks
             host = records.host_of(connector, networks)
-            present = records.attachments_of(volume.id)
+            present = attached.attachments_of(volume.id)
             with admission.recorded(
                     present, connector, functools.partial(
                         self.terminate_connection, volume, connector)):
                 attachment = self.federation.attachments.attach(
                     self._ref(volume), host,
-                    records.attached_hosts(present, networks),
+                    attached.hosts(present, networks),
                     self.federation.deadline())
         return {'driver_volume_type': constants.LIGHTOS,
                 'data': connection.properties(attachment).to_dict()}
@@ -278,11 +279,11 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
             networks = self.federation.settings.data_networks
             host = records.host_of(connector, networks)
             ref, deadline = self._ref(volume), self.federation.deadline()
-            twice, others = records.others(volume, host, networks)
+            twice, others = attached.others(volume, host, networks)
             if not twice:
                 self.federation.attachments.detach(ref, host, others,
                                                    deadline)
-                twice, others = records.others(volume, host, networks)
+                twice, others = attached.others(volume, host, networks)
                 if not twice:
                     return False
                 # Attached once more while it was on its way out.

@@ -187,37 +187,6 @@ def host_of(connector: Mapping[str, Any], networks: Sequence[Network]
                          str(connector.get('host') or ''))
 
 
-def attachments_of(volume_id: str) -> list[Any]:
-    """Read the attachments of a volume.
-
-    From the database: the object at hand may be older.
-    """
-    return list(objects.VolumeAttachmentList.get_all_by_volume_id(
-        cinder_context.get_admin_context(), volume_id))
-
-
-def attached_hosts(attachments: Iterable[Any], networks: Sequence[Network]
-                   ) -> list[HostAccess]:
-    """The hosts of attachments, one entry per attachment.
-
-    An attachment without a connector was never connected.
-    """
-    connectors = [item.connector for item in attachments if item.connector]
-    return [host_of(item, networks) for item in connectors
-            if item.get('nqn')]
-
-
-def others(volume: Any, host: HostAccess, networks: Sequence[Network]
-           ) -> tuple[bool, list[HostAccess]]:
-    """Tell a host from the others that a volume is attached to.
-
-    :returns: whether this one has it twice, and the others.
-    """
-    found = attached_hosts(attachments_of(volume.id), networks)
-    rest = [item for item in found if item.nqn != host.nqn]
-    return len(found) - len(rest) > 1, rest
-
-
 def volumes_on(host: str, cluster_name: str | None, cluster_uuid: str
                ) -> list[str]:
     """List a backend's volumes that are recorded on a Lightbits cluster.

@@ -37,8 +37,8 @@ PURE = frozenset({
     'location', 'ownership', 'placement', 'refs', 'reservations',
     'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
-    'admission', 'adoption.planner', 'adoption.rows', 'audit.amend',
-    'audit.clerk', 'audit.database', 'cli',
+    'admission', 'adoption.planner', 'adoption.rows', 'attached',
+    'audit.amend', 'audit.clerk', 'audit.database', 'cli',
     'drain.stock', 'drain.work',
     'driver', 'exception',
     'exporter', 'hosting', 'images', 'jobbing', 'manageable', 'mobility',
