@@ -26,6 +26,7 @@ if is_service_enabled cinder; then
             ;;
         "stack post-config")
             configure_lightbits_connectors
+            configure_lightbits_copies
             ;;
         "stack extra")
             start_lightbits_volume_service
