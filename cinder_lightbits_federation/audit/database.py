@@ -28,6 +28,7 @@ from cinder import context as cinder_context
 from cinder.db import api as db_api
 from cinder.volume import volume_types
 from oslo_config import cfg
+import sqlalchemy as sa
 
 from cinder_lightbits_federation.access import AccessError
 from cinder_lightbits_federation.access import HostAccess
@@ -47,6 +48,7 @@ CONF = cfg.CONF
 PAGE = 5000
 # Ids in one question: databases limit the length of a list.
 CHUNK = 500
+_UUID = 36
 
 Row = Any
 
@@ -91,6 +93,17 @@ def of_backend(model: Any, host: str, cluster: str | None) -> Any:
         return mine
     return (mine | (model.cluster_name == cluster)
             | model.cluster_name.startswith(f'{cluster}#', autoescape=True))
+
+
+def cluster_recorded(model: Any) -> Any:
+    """The UUID of the cluster that a row names, as SQL; empty for none.
+
+    :param model: of a table with ``provider_location``.
+    """
+    # Where the location has the UUID; SQL counts from 1.
+    place = sa.func.substr(model.provider_location, len(TAG) + 2, _UUID)
+    return sa.case(
+        (model.provider_location.startswith(f'{TAG}:'), place), else_='')
 
 
 def chunks(ids: Collection[str]) -> Iterator[list[str]]:

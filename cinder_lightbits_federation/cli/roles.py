@@ -84,7 +84,8 @@ NEEDS: Mapping[str, Needs] = {
         Role.VIEWER, files='reads the configuration and exports; writes the '
         'backup', database='read; written to unless --dry-run',
         better=f'{_PROJECTS}; sizes and names take project admin'),
-    'capacity': Needs(Role.VIEWER, better=_HEALTH),
+    'capacity': Needs(Role.VIEWER, database='read (growth)',
+                      better=_HEALTH),
     'cluster attach': Needs(Role.VIEWER, files=_WRITES, better=_HEALTH),
     'cluster detach': Needs(
         Role.VIEWER, files='--yes removes the file of the cluster',

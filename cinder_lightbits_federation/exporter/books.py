@@ -21,6 +21,7 @@ from prometheus_client import core
 import sqlalchemy as sa
 
 from cinder_lightbits_federation.audit.collect import Report
+from cinder_lightbits_federation.audit.database import cluster_recorded
 from cinder_lightbits_federation.audit.database import model_of
 from cinder_lightbits_federation.audit.database import of_backend
 from cinder_lightbits_federation.audit.database import reading
@@ -29,15 +30,9 @@ from cinder_lightbits_federation.exporter.arrays import gauge
 from cinder_lightbits_federation.exporter.arrays import Metrics
 from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.model import JobState
-from cinder_lightbits_federation.location import TAG
 from cinder_lightbits_federation.sizes import GIB
 from cinder_lightbits_federation.store import reports as shared_reports
 from cinder_lightbits_federation.store.services import Knowledge
-
-_UUID = 36
-
-#: Where the location has the UUID of the cluster; SQL counts from 1.
-_AT = len(TAG) + 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,9 +53,7 @@ def tallies(resource: str, host: str, cluster_name: str | None
     """
     model, volume = model_of(resource), model_of('Volume')
     size = (volume.size if model is volume else model.volume_size)
-    place = sa.func.substr(model.provider_location, _AT, _UUID)
-    recorded = sa.case((model.provider_location.startswith(f'{TAG}:'),
-                        place), else_='')
+    recorded = cluster_recorded(model)
     with reading() as session:
         query = session.query(recorded, model.status,
                               sa.func.count(model.id), sa.func.sum(size))

@@ -14,12 +14,18 @@
 
 from __future__ import annotations
 
+import datetime
 import io
-from typing import Any
+from typing import Any, NoReturn
 
 from cliff import columns as cliff_columns
+import fixtures
+from oslo_db import exception as db_exception
+from oslo_utils import timeutils
 from oslotest import base as oslo_base
+import sqlalchemy as sa
 
+from cinder_lightbits_federation.audit import database
 from cinder_lightbits_federation.cli import columns
 from cinder_lightbits_federation.cli.outcome import Outcome
 from tests.unit.cli import base
@@ -220,6 +226,85 @@ class CapacityTest(ClusterTestCase):
         total, each = self.figures()
         self.assertIsNone(each['east']['total'])
         self.assertIn('2 clusters of unknown size', total['reason'])
+
+    def aged(self, volume: Any, **days: float) -> None:
+        """Have a record say that something was so many days ago."""
+        model = database.model_of('Volume')
+        now = timeutils.utcnow()
+        with database.writing() as session:
+            session.execute(sa.update(model).where(
+                model.id == volume.id).values({
+                    name: now - datetime.timedelta(days=number)
+                    for name, number in days.items()}))
+
+    def test_growth(self) -> None:
+        east = {'lightos:cluster': 'east'}
+        old, young, gone, soon_gone = (
+            self.made(self.driver, size, specs=east)
+            for size in (100, 30, 9, 50))
+        for volume in (gone, soon_gone):
+            self.driver.delete_volume(volume)
+            volume.destroy()
+        self.aged(old, created_at=40)
+        self.aged(young, created_at=2)
+        self.aged(gone, created_at=20, deleted_at=3)
+        # Came and went meanwhile.
+        self.aged(soon_gone, created_at=2, deleted_at=1)
+
+        total, each = self.figures()
+
+        daily = round((30 - 9) * base.GIB / 7)
+        self.assertEqual((daily, daily, 0), (
+            total['growth_per_day'], each['east']['growth_per_day'],
+            each['west']['growth_per_day']))
+        # Ratio 20, three replicas: what may still be promised.
+        left = 20 * each['east']['total'] - each['east']['provisioned']
+        self.assertAlmostEqual(left / daily * 86400,
+                               each['east']['full_in'], delta=120)
+        self.assertGreater(total['full_in'], each['east']['full_in'])
+        self.assertIsNone(each['west']['full_in'])
+
+        total, _each = self.figures('--days', '30')
+        self.assertEqual(base.GIB,
+                         total['growth_per_day'])
+        total, _each = self.figures('--days', '1')
+        self.assertEqual((0, None),
+                         (total['growth_per_day'], total['full_in']))
+
+    def test_growth_of_a_young_backend(self) -> None:
+        """The days before the first volume do not count."""
+        first, second = (self.made(self.driver, size) for size in (10, 20))
+        self.aged(first, created_at=3)
+        total, _each = self.figures()
+        self.assertAlmostEqual(10 * base.GIB, total['growth_per_day'],
+                               delta=base.GIB // 100)
+        for volume in (first, second):
+            self.aged(volume, created_at=0.01)
+        total, _each = self.figures()
+        self.assertEqual(30 * base.GIB, total['growth_per_day'])
+
+    def test_shrinking(self) -> None:
+        volume = self.made(self.driver, 10)
+        self.driver.delete_volume(volume)
+        volume.destroy()
+        self.aged(volume, created_at=20, deleted_at=1)
+        total, _each = self.figures()
+        self.assertEqual((round(-10 * base.GIB / 7), None),
+                         (total['growth_per_day'], total['full_in']))
+
+    def test_without_records(self) -> None:
+        """The room is shown without Cinder's database."""
+        def away(*_args: object) -> NoReturn:
+            raise db_exception.DBConnectionError('gone\nand more')
+
+        self.useFixture(fixtures.MonkeyPatch(
+            'cinder_lightbits_federation.cli.growth.measure', away))
+        found = self.command('capacity')
+        self.assertEqual(Outcome.CLEAN, found.outcome)
+        self.assertIn('Growth is not known: gone\n', found.err)
+        total, _each = self.figures()
+        self.assertIsNone(total['growth_per_day'])
+        self.assertGreater(total['total'], 0)
 
     def test_table(self) -> None:
         table = self.command('capacity').out
