@@ -19,11 +19,14 @@
 #   tools/demo.sh             show everything, clean up, exit 0 if all held
 #   tools/demo.sh --keep      leave it running and print how to talk to it
 #   tools/demo.sh --threads   Cinder on native threads instead of eventlet
+#
+# DEMO_VENV names a virtual environment that has everything already; then
+# nothing is installed.
 
 set -o errexit -o nounset -o pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-VENV=${ROOT}/.venv-demo
+VENV=${DEMO_VENV:-${ROOT}/.venv-demo}
 CINDER='cinder==29.*'
 TICK_SECONDS=15
 
@@ -96,7 +99,9 @@ for argument in "$@"; do
             exit 0;;
     esac
 done
-settle_version
-prepare
+if [[ -z ${DEMO_VENV:-} ]]; then
+    settle_version
+    prepare
+fi
 cd "${ROOT}"
 exec "${VENV}/bin/python" -m tests.embedded.demo "$@"

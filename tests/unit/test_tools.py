@@ -12,7 +12,9 @@
 
 """What tools/test.sh reports, from logs of test runs."""
 
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -20,6 +22,7 @@ import fixtures
 from oslotest import base
 
 from tests.rules import source
+from tests import snippets
 
 LIBRARY = source.ROOT / 'tools' / 'lib' / 'summary.sh'
 
@@ -228,3 +231,75 @@ class CommandTestCase(base.BaseTestCase):
             capture_output=True, check=False, encoding='utf-8')
         self.assertEqual(1, run.returncode)
         self.assertIn('unknown option --fast', run.stderr)
+
+
+class RunTestCase(base.BaseTestCase):
+    """The snippet of the readme, with stand-ins for what it starts."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.checkout = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        shutil.copytree(source.ROOT / 'tools', self.checkout / 'tools')
+        (self.checkout / 'bindep.txt').touch()
+        functional = self.checkout / 'tests' / 'functional'
+        functional.mkdir(parents=True)
+        (functional / 'test_some.py').touch()
+        subprocess.run(['git', 'init', '--quiet', self.checkout], check=True)
+        self.bin = self.checkout / '.venv-test' / 'bin'
+        self.bin.mkdir(parents=True)
+        version = subprocess.run(
+            [sys.executable, '-VV'], check=True, capture_output=True,
+            encoding='utf-8').stdout.strip()
+        (self.bin.parent / '.stamp').write_text(
+            f'{version} tox>=4.11 bindep>=2.11')
+        self.program('bindep', '')
+
+    def program(self, name: str, body: str) -> None:
+        """Have a stand-in for a program in the environment."""
+        path = self.bin / name
+        path.write_text(f'#!/bin/bash\n{body}\n', encoding='utf-8')
+        path.chmod(0o755)
+
+    def tox(self, status: int = 0, **numbers: int) -> None:
+        """Have a stand-in that runs tests in all but two environments."""
+        self.program('tox', f'''
+if [[ $1 == config ]]; then
+    [[ $4 == pep8 || $4 == docs ]] || echo 'stestr --repo-url x run'
+    exit 0
+fi
+echo "$3" >>{self.checkout}/ran
+[[ $3 == pep8 || $3 == docs ]] && exit 0
+cat <<'END'
+{totals(**numbers)}
+END
+exit {status}''')
+
+    def run_snippet(self) -> subprocess.CompletedProcess[str]:
+        """Have a shell run what the readme says."""
+        snippet = next(text for text in snippets.commands(snippets.README)
+                       if 'test.sh' in text)
+        return subprocess.run(
+            ['bash', '-c', snippet], cwd=self.checkout, capture_output=True,
+            encoding='utf-8', check=False, env={
+                **os.environ, 'PYTHON': sys.executable})
+
+    def test_the_snippet_of_the_readme(self) -> None:
+        self.tox(passed=3, skipped=1)
+
+        run = self.run_snippet()
+
+        self.assertEqual(0, run.returncode, run.stdout + run.stderr)
+        self.assertEqual(
+            ['pep8', 'py3', 'py3-threading', 'docs', 'functional', 'vm'],
+            (self.checkout / 'ran').read_text().split())
+        self.assertEqual('12 passed, 0 failed, 4 skipped',
+                         run.stdout.splitlines()[-1])
+
+    def test_a_failure_is_told(self) -> None:
+        self.tox(status=1, passed=2, failed=1)
+
+        run = self.run_snippet()
+
+        self.assertEqual(1, run.returncode, run.stdout + run.stderr)
+        self.assertEqual('8 passed, 4 failed, 0 skipped',
+                         run.stdout.splitlines()[-1])
