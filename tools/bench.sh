@@ -18,6 +18,8 @@
 #   tools/bench.sh operations           costs beside Cinder's own driver
 #   tools/bench.sh clusters             many clusters, dead and slow ones
 #   tools/bench.sh scale                100 clusters, 100,000 volumes
+#   tools/bench.sh exporter             scrapes of 32 clusters and 20,000
+#                                       volumes
 #   tools/bench.sh attach               attachments beside os-brick's own, on
 #                                       a real kernel; takes long
 #   tools/bench.sh copy                 copying a volume; as root, with loop

@@ -32,6 +32,7 @@ from tests.bench import operations  # noqa: E402
 from tests.bench import placement  # noqa: E402
 from tests.bench import report  # noqa: E402
 from tests.bench import scale  # noqa: E402
+from tests.bench import scrapes  # noqa: E402
 from tests.bench import services  # noqa: E402
 
 Run = Callable[[environment.Environment, bool], dict[str, Any]]
@@ -42,6 +43,7 @@ SECTIONS: dict[str, tuple[Run, Show]] = {
     'operations': (operations.run, operations.show),
     'clusters': (clusters.run, clusters.show),
     'scale': (scale.run, scale.show),
+    'exporter': (scrapes.run, scrapes.show),
     'blackhole': (blackhole.run, report.blackhole),
     'placement': (placement.run, placement.show),
     'services': (services.run, services.show),

@@ -72,7 +72,7 @@ def _prefix(number: int) -> str:
     return f'volume-00000000-0000-4000-8{number:03x}-00000'
 
 
-def _fill(bench: env.Environment, volumes: int, type_id: str) -> None:
+def fill(bench: env.Environment, volumes: int, type_id: str) -> None:
     """Put volumes on all clusters evenly, and their records in Cinder's."""
     each = volumes // len(bench.arrays)
     for number, array in enumerate(bench.arrays.values()):
@@ -94,7 +94,7 @@ def _fill(bench: env.Environment, volumes: int, type_id: str) -> None:
                                 rows[start:start + _ROWS])
 
 
-def _empty() -> None:
+def empty() -> None:
     with writing() as session:
         session.execute(sa.delete(model_of('Volume').__table__))
 
@@ -155,9 +155,9 @@ def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
     for size in QUICK_SIZES if quick else SIZES:
         with bench.clusters(*(f'c{one:03}' for one in range(number)),
                             nodes=1):
-            _fill(bench, size, type_id)
+            fill(bench, size, type_id)
             found['sizes'][size] = _measure(bench)
-            _empty()
+            empty()
     return found
 
 
