@@ -72,7 +72,7 @@ class ObservedTestCase(base.BaseTestCase):
         self.folder = self.useFixture(fixtures.TempDir()).path
         prefix = os.path.basename(self.folder).replace('_', '-')
         self.arrays = {
-            name: Simulator.shared().add_cluster(f'{prefix}-{name}', nodes=1)
+            name: self.add_array(f'{prefix}-{name}')
             for name in self.names}
         for array in self.arrays.values():
             self.addCleanup(array.remove)
@@ -81,6 +81,10 @@ class ObservedTestCase(base.BaseTestCase):
         subprocess.run(
             [sys.executable, '-W', 'ignore', '-c', DATABASE, '--config-file',
              self.config], check=True, capture_output=True, timeout=120)
+
+    def add_array(self, name: str) -> Any:
+        """Make a simulated cluster."""
+        return Simulator.shared().add_cluster(name, nodes=1)
 
     def write_config(self, **extra: str) -> None:
         """Write the file of a service, with more options for clusters."""
