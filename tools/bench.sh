@@ -20,6 +20,7 @@
 #   tools/bench.sh scale                100 clusters, 100,000 volumes
 #   tools/bench.sh exporter             scrapes of 32 clusters and 20,000
 #                                       volumes
+#   tools/bench.sh profiles             where the CPU time goes
 #   tools/bench.sh attach               attachments beside os-brick's own, on
 #                                       a real kernel; takes long
 #   tools/bench.sh copy                 copying a volume; as root, with loop

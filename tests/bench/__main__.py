@@ -28,8 +28,10 @@ from tests.bench import calls  # noqa: E402
 from tests.bench import clusters  # noqa: E402
 from tests.bench import copying  # noqa: E402
 from tests.bench import environment  # noqa: E402
+from tests.bench import machine  # noqa: E402
 from tests.bench import operations  # noqa: E402
 from tests.bench import placement  # noqa: E402
+from tests.bench import profiles  # noqa: E402
 from tests.bench import report  # noqa: E402
 from tests.bench import scale  # noqa: E402
 from tests.bench import scrapes  # noqa: E402
@@ -44,6 +46,7 @@ SECTIONS: dict[str, tuple[Run, Show]] = {
     'clusters': (clusters.run, clusters.show),
     'scale': (scale.run, scale.show),
     'exporter': (scrapes.run, scrapes.show),
+    'profiles': (profiles.run, profiles.show),
     'blackhole': (blackhole.run, report.blackhole),
     'placement': (placement.run, placement.show),
     'services': (services.run, services.show),
@@ -67,7 +70,7 @@ def main() -> int:
     unknown = set(told.sections) - set(SECTIONS)
     if unknown:
         parser.error(f'no section {", ".join(sorted(unknown))}')
-    figures = {}
+    figures: dict[str, Any] = {'machine': machine.describe()}
     with environment.environment() as bench:
         for name in told.sections or [
                 name for name in SECTIONS if name not in ON_REQUEST]:
@@ -75,11 +78,27 @@ def main() -> int:
             print(f'== {name}', flush=True)
             figures[name] = run(bench, told.quick)
             print(show(figures[name]), flush=True)
-    if told.json:
-        with open(told.json, 'w', encoding='utf-8') as file:
-            json.dump(figures, file, indent=2)
-            file.write('\n')
+            if told.json:
+                _write(told.json, figures)
     return 0
+
+
+def _write(path: str, figures: Mapping[str, Any]) -> None:
+    """Write what is there so far: a later section may fail."""
+    with open(path, 'w', encoding='utf-8') as file:
+        json.dump(_rounded(figures), file, indent=1)
+        file.write('\n')
+
+
+def _rounded(value: Any) -> Any:
+    """:returns: the same with four significant digits."""
+    if isinstance(value, float):
+        return float(f'{value:.4g}')
+    if isinstance(value, Mapping):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return value
 
 
 if __name__ == '__main__':

@@ -28,11 +28,9 @@ import requests.adapters
 
 from cinder_lightbits_federation import records
 from tests.bench import environment as env
-
-OURS = 'ours'
-WITHOUT_SAVE = 'ours, location not saved'
-IN_TREE = 'in-tree'
-IN_TREE_VERIFYING = 'in-tree, verifying'
+from tests.bench.names import IN_TREE
+from tests.bench.names import IN_TREE_VERIFYING
+from tests.bench.names import OURS
 
 _SECTION = 'lightos'
 
@@ -46,7 +44,7 @@ class _Unwritten(records.LocationRecord):
 
 @contextlib.contextmanager
 def all_of(bench: env.Environment, name: str) -> Iterator[dict[str, Any]]:
-    """Drivers in front of one cluster by the names above, set up.
+    """Drivers in front of one cluster by the names of `names`, set up.
 
     The in-tree driver takes no private authority: to verify, it needs the
     cluster's among those of the system, as here.

@@ -129,7 +129,8 @@ class Environment:
         return {
             'DEFAULT': {'state_path': self.folder},
             'database': {
-                'connection': f'sqlite:///{self.folder}/cinder.db',
+                # Sixty-four writers wait longer than the default of 5 s.
+                'connection': f'sqlite:///{self.folder}/cinder.db?timeout=60',
                 'sqlite_synchronous': False},
             'coordination': {'backend_url': f'file://{self.folder}/locks'}}
 

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 import contextlib
 import dataclasses
 import statistics
@@ -24,12 +24,16 @@ import psutil
 
 from tests.bench import contenders
 from tests.bench import environment as env
+from tests.bench import names
 from tests.bench import report
 from tests.bench import workload
 
 DELAYS = (0.0, 0.05, 0.2)
 IN_FLIGHT = (1, 8, 16, 64)
 REPETITIONS = 5
+
+#: Seconds; so that all the creates of the warm-up are under way at once.
+WARM_UP_DELAY = 0.5
 
 #: Operations whose costs with and without verification are compared.
 VERIFIED = ('create', 'attach')
@@ -67,17 +71,16 @@ def _count(contender: str, delay: float, in_flight: int) -> int:
 
 def cases(quick: bool) -> Iterator[Case]:
     """All that is measured."""
-    both = (contenders.OURS, contenders.IN_TREE)
+    both = (names.OURS, names.IN_TREE)
     for operation in workload.OPERATIONS:
-        names: tuple[str, ...] = both
+        drivers: tuple[str, ...] = both
         if operation in VERIFIED:
-            names = (*both, contenders.WITHOUT_SAVE,
-                     contenders.IN_TREE_VERIFYING)
-        for name in names:
+            drivers = (*both, names.WITHOUT_SAVE,
+                       names.IN_TREE_VERIFYING)
+        for name in drivers:
             yield Case(operation, 0.0, 1, name, _count(name, 0, 1))
     for delay in () if quick else DELAYS[1:]:
-        for operation in ('create', 'clone', 'volume from snapshot',
-                          'snapshot'):
+        for operation in workload.OPERATIONS:
             for name in both:
                 yield Case(operation, delay, 1, name, _count(name, delay, 1))
     for in_flight in IN_FLIGHT[-1:] if quick else IN_FLIGHT[1:]:
@@ -93,6 +96,9 @@ class _Track:
 
     runs: list[workload.Measured] = dataclasses.field(default_factory=list)
     simulator: list[float] = dataclasses.field(default_factory=list)
+    requests: list[float] = dataclasses.field(default_factory=list)
+    tcp: list[float] = dataclasses.field(default_factory=list)
+    tls: list[float] = dataclasses.field(default_factory=list)
 
     def figures(self) -> dict[str, Any]:
         medians = [statistics.median(run.seconds) for run in self.runs]
@@ -103,38 +109,51 @@ class _Track:
                                 int(len(every) * 0.99))] * 1000,
             'cpu_ms': [run.cpu_each * 1000 for run in self.runs],
             'rate': [run.rate for run in self.runs],
-            'simulator_cpu_ms': statistics.median(self.simulator) * 1000}
+            'simulator_cpu_ms': statistics.median(self.simulator) * 1000,
+            'requests': statistics.median(self.requests),
+            'tcp': statistics.median(self.tcp),
+            'tls': statistics.median(self.tls)}
 
 
 def _once(case: Case, bench: env.Environment, driver: Any, type_id: str,
           track: _Track) -> None:
-    bench.arrays['east'].set_delays(create=0, update=0, snapshot_create=0)
+    array = bench.arrays['east']
+    array.set_delays(create=0, update=0, snapshot_create=0)
     prepare = workload.OPERATIONS[case.operation]
     made = workload.Workload(bench, driver, type_id)
     steps = [prepare(made) for _number in range(case.count)]
-    bench.arrays['east'].set_delays(create=case.delay, update=case.delay,
-                                    snapshot_create=case.delay)
+    array.set_delays(create=case.delay, update=case.delay,
+                     snapshot_create=case.delay)
+    array.reset_counters()
     process = psutil.Process(bench.simulator.pid)
     before = sum(process.cpu_times()[:2])
     with contextlib.ExitStack() as stack:
-        if case.contender == contenders.WITHOUT_SAVE:
+        if case.contender == names.WITHOUT_SAVE:
             stack.enter_context(contenders.unsaved())
         track.runs.append(workload.measure(steps, case.in_flight))
     track.simulator.append(
         (sum(process.cpu_times()[:2]) - before) / case.count)
+    counted = array.counters()
+    track.requests.append(sum(counted.requests.values()) / case.count)
+    track.tcp.append(counted.tcp / case.count)
+    track.tls.append(counted.tls / case.count)
 
 
 def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
     """:returns: figures by case, of interleaved repetitions."""
     found = {case: _Track() for case in cases(quick)}
     with bench.clusters('east'), contenders.all_of(bench, 'east') as drivers:
-        drivers[contenders.WITHOUT_SAVE] = drivers[contenders.OURS]
+        drivers[names.WITHOUT_SAVE] = drivers[names.OURS]
         type_id = bench.volume_type(compression='False')
         # The first of all loads code and learns how long the cluster takes.
         for case in found:
             if case.in_flight == 1:
                 _once(dataclasses.replace(case, count=2), bench,
                       drivers[case.contender], type_id, _Track())
+        # As many connections as are ever needed at once.
+        _once(Case('create', WARM_UP_DELAY, IN_FLIGHT[-1], names.OURS,
+                   IN_FLIGHT[-1]), bench, drivers[names.OURS], type_id,
+              _Track())
         for _number in range(3 if quick else REPETITIONS):
             for case, track in found.items():
                 _once(case, bench, drivers[case.contender], type_id, track)
@@ -142,28 +161,22 @@ def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
             for case, track in found.items()}
 
 
-def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> str:
-    each = [a / b for a, b in zip(theirs, ours, strict=True)]
-    return (f'{statistics.median(each):.1f} '
-            f'({min(each):.1f} to {max(each):.1f})')
-
-
 def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     by_case = {(one['operation'], one['delay'], one['in_flight'],
                 one['contender']): one for one in figures.values()}
     for (operation, delay, flight, name), theirs in by_case.items():
-        if not name.startswith(contenders.IN_TREE):
+        if not name.startswith(names.IN_TREE):
             continue
-        ours = by_case[operation, delay, flight, contenders.OURS]
+        ours = by_case[operation, delay, flight, names.OURS]
         yield (operation, f'{delay * 1000:.0f} ms', flight,
-               'yes' if name == contenders.IN_TREE_VERIFYING else 'no',
+               'yes' if name == names.IN_TREE_VERIFYING else 'no',
                f'{statistics.median(ours["p50_ms"]):.1f}',
                f'{ours["p99_ms"]:.1f}',
                f'{statistics.median(theirs["p50_ms"]):.1f}',
                f'{theirs["p99_ms"]:.1f}',
-               _ratio(theirs['p50_ms'], ours['p50_ms']),
-               _ratio(theirs['cpu_ms'], ours['cpu_ms']),
-               _ratio(ours['rate'], theirs['rate']))
+               report.ratio(theirs['p50_ms'], ours['p50_ms']),
+               report.ratio(theirs['cpu_ms'], ours['cpu_ms']),
+               report.ratio(ours['rate'], theirs['rate']))
 
 
 def show(figures: Mapping[str, Any]) -> str:
@@ -173,9 +186,11 @@ def show(figures: Mapping[str, Any]) -> str:
               'p50 ratio', 'CPU ratio', 'throughput ratio')
     costs = [(one['operation'], one['contender'],
               f'{statistics.median(one["cpu_ms"]):.2f}',
-              f'{one["simulator_cpu_ms"]:.2f}')
+              f'{one["simulator_cpu_ms"]:.2f}',
+              f'{one["requests"]:.2f}', f'{one["tls"]:.2f}')
              for one in figures.values()
              if one['in_flight'] == 1 and not one['delay']]
     return (report.table(header, list(_rows(figures))) + '\n\n'
             + report.table(('operation', 'driver', 'CPU ms',
-                            "simulator's CPU ms"), costs))
+                            "simulator's CPU ms",
+                            'requests', 'TLS handshakes'), costs))

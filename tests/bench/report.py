@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import math
 import statistics
 from typing import Any
 
@@ -47,6 +48,37 @@ def spread(values: Sequence[float]) -> str:
     """:returns: the median, and the least and the most."""
     return (f'{statistics.median(values):.1f} '
             f'({min(values):.1f} to {max(values):.1f})')
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> str:
+    """:returns: `spread` of what repetition by repetition is the ratio."""
+    return spread([a / b for a, b in zip(above, below, strict=True)])
+
+
+def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
+    """Fit ``value = c x size ** e`` by least squares of the logarithms.
+
+    :returns: e; 1 is linear.
+    """
+    found = statistics.linear_regression(
+        [math.log(size) for size in sizes],
+        [math.log(max(value, 1e-6)) for value in values])
+    return found.slope
+
+
+def growth(figures: Mapping[Any, Mapping[str, float]], what: str) -> str:
+    """A row for each step, with the exponent of its growth.
+
+    :param figures: by number, a word or text, of `what`.
+    """
+    numbers = [int(number) for number in figures]
+    rows = []
+    for name in next(iter(figures.values())):
+        values = [one[name] for one in figures.values()]
+        rows.append((name, *(f'{value:.2f}' for value in values),
+                     f'{exponent(numbers, values):.2f}'))
+    return table(('step', *(f'{number:,} {what}' for number in numbers),
+                  'exponent'), rows)
 
 
 def blackhole(figures: Mapping[str, Any]) -> str:

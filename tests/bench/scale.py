@@ -13,16 +13,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import gc
-import math
-import statistics
 import time
+import tracemalloc
 from typing import Any
 
 from cinder import objects
-import psutil
 import sqlalchemy as sa
 
 from cinder_lightbits_federation.audit.arrays import Arrays
@@ -39,6 +37,9 @@ SIZES = (1_000, 10_000, 100_000)
 QUICK_CLUSTERS = 10
 QUICK_SIZES = (100, 1_000, 5_000)
 
+#: How many clusters the middle one of the sizes is put on, besides.
+SPREADS = (1, 10)
+
 #: A page of the manageable list, as Cinder's API asks for it.
 PAGE = 1000
 
@@ -49,22 +50,41 @@ _ROWS = 5_000
 
 
 class _Timer:
-    """Takes the time and the growth of memory of steps."""
+    """Takes the time of steps."""
+
+    unit = 's'
 
     def __init__(self) -> None:
         self.figures: dict[str, float] = {}
-        self._process = psutil.Process()
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Seconds and MiB of what happens inside."""
+        """Seconds of what happens inside."""
         gc.collect()
-        before = self._process.memory_info().rss
         began = time.monotonic()
         yield
-        self.figures[f'{name} s'] = time.monotonic() - began
-        self.figures[f'{name} MiB'] = max(
-            0, self._process.memory_info().rss - before) / MIB
+        self.figures[f'{name} {self.unit}'] = time.monotonic() - began
+
+
+class _Scale(_Timer):
+    """Weighs steps: the most that is allocated at once, by Python itself."""
+
+    unit = 'MiB'
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """MiB at the worst moment of what happens inside.
+
+        Slows it down several times.
+        """
+        gc.collect()
+        tracemalloc.start()
+        try:
+            yield
+            _now, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        self.figures[f'{name} {self.unit}'] = peak / MIB
 
 
 def _prefix(number: int) -> str:
@@ -106,8 +126,7 @@ def _records(bench: env.Environment) -> Sequence[Any]:
     return found
 
 
-def _measure(bench: env.Environment) -> dict[str, float]:
-    timer = _Timer()
+def _measure(bench: env.Environment, timer: _Timer) -> dict[str, float]:
     driver = bench.build_driver(lightbits_default_num_replicas=1)
     known = _records(bench)
     with timer.step('start'):
@@ -136,45 +155,34 @@ def _measure(bench: env.Environment) -> dict[str, float]:
     return timer.figures
 
 
-def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
-    """Fit ``value = c x size ** e`` by least squares of the logarithms.
-
-    :returns: e; 1 is linear.
-    """
-    found = statistics.linear_regression(
-        [math.log(size) for size in sizes],
-        [math.log(max(value, 1e-6)) for value in values])
-    return found.slope
-
-
 def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
-    """:returns: seconds and MiB of each step by number of volumes."""
-    number = QUICK_CLUSTERS if quick else CLUSTERS
-    found: dict[str, Any] = {'clusters': number, 'sizes': {}}
-    type_id = bench.volume_type()
-    for size in QUICK_SIZES if quick else SIZES:
-        with bench.clusters(*(f'c{one:03}' for one in range(number)),
-                            nodes=1):
-            fill(bench, size, type_id)
-            found['sizes'][size] = _measure(bench)
-            empty()
-    return found
+    """:returns: seconds and MiB of each step.
+
+    By the number of volumes on all clusters, and by the number of clusters
+    that share one number of volumes.
+    """
+    most = QUICK_CLUSTERS if quick else CLUSTERS
+    sizes = QUICK_SIZES if quick else SIZES
+    by_size = {size: _filled(bench, most, size) for size in sizes}
+    by_clusters = {number: _filled(bench, number, sizes[1])
+                   for number in SPREADS if number < most}
+    return {'clusters': most, 'volumes': sizes[1], 'by_size': by_size,
+            'by_clusters': {**by_clusters, most: by_size[sizes[1]]}}
+
+
+def _filled(bench: env.Environment, clusters: int, volumes: int
+            ) -> dict[str, float]:
+    """Measure with so many volumes on so many clusters."""
+    with bench.clusters(*(f'c{one:03}' for one in range(clusters)), nodes=1):
+        fill(bench, volumes, bench.volume_type())
+        figures = {**_measure(bench, _Timer()), **_measure(bench, _Scale())}
+        empty()
+    return figures
 
 
 def show(figures: Mapping[str, Any]) -> str:
     """A row for each step, with how it grows."""
-    sizes = figures['sizes']
-    names = list(next(iter(sizes.values())))
-    numbers = [int(size) for size in sizes]
-
-    each: Callable[[float], str] = '{:.2f}'.format
-
-    def grows(name: str) -> str:
-        if not name.endswith(' s'):
-            return ''
-        return each(exponent(numbers, [one[name] for one in sizes.values()]))
-
-    return f'{figures["clusters"]} clusters\n\n' + report.table(
-        ('step', *(f'{size} volumes' for size in sizes), 'exponent'),
-        [(name, *(each(one[name]) for one in sizes.values()), grows(name))
-         for name in names])
+    return (f'{figures["clusters"]} clusters\n\n'
+            + report.growth(figures['by_size'], 'volumes')
+            + f'\n\n{figures["volumes"]} volumes\n\n'
+            + report.growth(figures['by_clusters'], 'clusters'))
