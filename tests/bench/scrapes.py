@@ -20,7 +20,6 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -30,6 +29,7 @@ import requests
 from tests.bench import environment as env
 from tests.bench import report
 from tests.bench import scale
+from tests.embedded import command
 from tests.embedded import waiting
 
 CLUSTERS = 32
@@ -44,8 +44,6 @@ LIMIT = 1.0
 #: Seconds until everything is known: the first audit reads all objects.
 PATIENCE = 300.0
 
-_MAIN = ('import sys; from cinder_lightbits_federation.cli.main import main; '
-         'sys.exit(main())')
 _SERVING = re.compile(r'^Serving on port (\d+)$', re.MULTILINE)
 _CONNECTED = ('lightbits_cluster_connection', 'connected')
 
@@ -57,11 +55,11 @@ class _Exporter:
         self._log = pathlib.Path(folder, 'exporter.log')
         with self._log.open('w', encoding='utf-8') as file:
             self._process = subprocess.Popen(
-                [sys.executable, '-W', 'ignore', '-c', _MAIN,
-                 '--config-file', os.path.join(folder, 'cinder.conf'),
-                 '--backend', env.BACKEND,
-                 '--host', env.HOST.partition('@')[0],
-                 'exporter', '--listen', '127.0.0.1:0'], stderr=file)
+                command.federation(
+                    ['--config-file', os.path.join(folder, 'cinder.conf')],
+                    '--backend', env.BACKEND,
+                    '--host', env.HOST.partition('@')[0],
+                    'exporter', '--listen', '127.0.0.1:0'), stderr=file)
         self._session = requests.Session()
         self._address = ''
 

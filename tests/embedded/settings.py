@@ -95,6 +95,12 @@ class Layout:
         return self.state / 'cinder.conf.d'
 
     @property
+    def arguments(self) -> list[str]:
+        """What tells a process where the configuration is."""
+        return ['--config-file', str(self.base_config), '--config-file',
+                str(self.config), '--config-dir', str(self.config_dir)]
+
+    @property
     def paste_config(self) -> pathlib.Path:
         return self.state / 'api-paste.ini'
 

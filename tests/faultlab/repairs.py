@@ -15,15 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import subprocess
-import sys
 
+from tests.embedded import command
 from tests.embedded import invariants
 from tests.stack import bed
 from tests.stack import daemons
 from tests.stack import settings
 
-_MAIN = ('import sys; from cinder_lightbits_federation.cli.main import main; '
-         'sys.exit(main())')
 _PATIENCE = 180
 
 
@@ -41,9 +39,10 @@ def sizes(findings: Sequence[str]) -> list[str]:
 def audit(lab: bed.Bed) -> list[str]:
     """Run the audit that repairs; return what it has printed."""
     done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', _MAIN,
-         *lab.stack.layout.arguments(settings.HOSTS[0]), 'audit', '--repair',
-         '--yes', '--grace', '0', '--backup-dir', str(lab.folder / 'audit')],
+        command.federation(
+            lab.stack.layout.arguments(settings.HOSTS[0]), 'audit',
+            '--repair', '--yes', '--grace', '0', '--backup-dir',
+            str(lab.folder / 'audit')),
         cwd=daemons.ROOT, capture_output=True, text=True, timeout=_PATIENCE,
         check=False)
     return (done.stdout + done.stderr).splitlines()

@@ -18,14 +18,11 @@ from collections.abc import Iterable, Sequence
 import json
 import pathlib
 import subprocess
-import sys
 from typing import Any
 
+from tests.embedded import command
 from tests.functional import base
 from tests.functional import work
-
-_MAIN = ('import sys; from cinder_lightbits_federation.cli.main import main; '
-         'sys.exit(main())')
 
 
 class HourOfWork(work.Work):
@@ -107,7 +104,7 @@ class HourOfWork(work.Work):
         :param config: tells where the configuration is.
         """
         done = subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', _MAIN, *config, *argv],
+            command.federation(config, *argv),
             capture_output=True, text=True, timeout=180, check=False)
         self.assertIn(done.returncode, codes, done.stdout + done.stderr)
         return done.stdout

@@ -16,18 +16,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 from tests.embedded import cloud
+from tests.embedded import command
 from tests.embedded import federation
 from tests.functional import base
 
 OLD = 'lightos-east'
 DRIVER = 'tests.functional.in_tree.InTreeDriver'
 DOWN_AFTER = 7
-MAIN = ('import sys; from cinder_lightbits_federation.cli.main import main; '
-        'sys.exit(main())')
 GIB = 1024 ** 3
 
 
@@ -73,11 +71,8 @@ class AdoptionTest(base.FunctionalTest):
 
     def command(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run the operator's command over the files of the service."""
-        layout = self.cloud.layout
         return subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', MAIN, '--config-file',
-             str(layout.base_config), '--config-file', str(layout.config),
-             '--config-dir', str(layout.config_dir), *argv],
+            command.federation(self.cloud.layout.arguments, *argv),
             capture_output=True, text=True, timeout=120, check=False)
 
     def listed(self, sdk: Any) -> list[dict[str, Any]]:

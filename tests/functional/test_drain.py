@@ -20,17 +20,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import Any
 
 import fixtures
 
+from tests.embedded import command
 from tests.embedded import federation
 from tests.embedded import file_driver
 from tests.functional import base
 
-MAIN = ('import sys; from cinder_lightbits_federation.cli.main import main; '
-        'sys.exit(main())')
 MIB = 1 << 20
 VOLUMES = 8
 CLEAN, FINDINGS = 0, 1
@@ -51,14 +49,11 @@ class DrainTest(base.FunctionalTest):
 
     def process(self, *argv: str) -> subprocess.Popen[str]:
         """Start the operator's command over the files of the service."""
-        layout = self.cloud.layout
         environment = {key: value for key, value in os.environ.items()
                        if not key.startswith('OS_')}
         return subprocess.Popen(
-            [sys.executable, '-W', 'ignore', '-c', MAIN, '--config-file',
-             str(layout.base_config), '--config-file', str(layout.config),
-             '--config-dir', str(layout.config_dir),
-             '--backend', federation.BACKEND, *argv],
+            command.federation(self.cloud.layout.arguments, '--backend',
+                               federation.BACKEND, *argv),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**environment, **self.cloud.environment()})
 

@@ -19,7 +19,6 @@ import pathlib
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from typing import Any
 import urllib.parse
@@ -32,6 +31,8 @@ from prometheus_client import parser
 import requests
 from testtools import matchers
 
+from tests.embedded import command
+from tests.embedded import standalone
 from tests.simulator.control import Simulator
 from tests.stack import ports
 from tests.stack import programs
@@ -40,13 +41,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 RULES = ROOT / 'etc' / 'prometheus' / 'lightbits-federation.rules.yaml'
 RULE_TESTS = ROOT / 'etc' / 'prometheus' / 'lightbits-federation.tests.yaml'
 DASHBOARD = ROOT / 'etc' / 'grafana' / 'lightbits-federation.json'
-
-MAIN = ('import sys; from cinder_lightbits_federation.cli.main import main; '
-        'sys.exit(main())')
-DATABASE = (
-    'import sys; from cinder import objects; objects.register_all(); '
-    'from cinder.db import migration; from oslo_config import cfg; '
-    'cfg.CONF(sys.argv[1:], project="cinder"); migration.db_sync()')
 
 PATIENCE = 60
 
@@ -76,49 +70,22 @@ class ObservedTestCase(base.BaseTestCase):
             for name in self.names}
         for array in self.arrays.values():
             self.addCleanup(array.remove)
-        self.config = os.path.join(self.folder, 'cinder.conf')
-        self.write_config()
-        subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', DATABASE, '--config-file',
-             self.config], check=True, capture_output=True, timeout=120)
+        self.config = standalone.Standalone(
+            pathlib.Path(self.folder), self.arrays, {
+                'lightbits_default_num_replicas': '1',
+                'lightbits_poll_interval': str(self.interval)})
+        self.config.make_tables()
 
     def add_array(self, name: str) -> Any:
         """Make a simulated cluster."""
         return Simulator.shared().add_cluster(name, nodes=1)
-
-    def write_config(self, **extra: str) -> None:
-        """Write the file of a service, with more options for clusters."""
-        text = f"""\
-[DEFAULT]
-enabled_backends = lightbits
-host = stor1
-state_path = {self.folder}
-[database]
-connection = sqlite:///{self.folder}/cinder.sqlite
-[lightbits]
-volume_driver = \
-cinder_lightbits_federation.driver.LightbitsFederationDriver
-lightbits_federation_id = 0d1c9d3e-6b0a-4d53-9f4e-2b7c0c5a1f10
-lightbits_default_num_replicas = 1
-lightbits_poll_interval = {self.interval}
-"""
-        for name, array in self.arrays.items():
-            text += f"""\
-[lightbits_cluster:{name}]
-api_endpoints = {array.api_endpoints[0]}
-tls_ca_file = {array.ca_file}
-jwt = {array.admin_token}
-{extra.get(name, '')}
-"""
-        with open(self.config, 'w', encoding='utf-8') as file:
-            file.write(text)
 
     def volumes(self, name: str, number: int, status: str = 'available'
                 ) -> None:
         """Write records of volumes on a cluster."""
         place = f'lbf1:{self.arrays[name].uuid}'
         made = [str(uuidlib.uuid4()) for _number in range(number)]
-        database = sqlite3.connect(f'{self.folder}/cinder.sqlite')
+        database = sqlite3.connect(self.config.database)
         with database:
             database.executemany(
                 'insert into volumes (id, host, status, size, deleted, '
@@ -132,9 +99,9 @@ jwt = {array.admin_token}
     def exporter(self, *argv: str) -> subprocess.Popen[str]:
         """Start an exporter and wait until it serves."""
         process = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', '-c', MAIN, '--config-file',
-             self.config, 'exporter', '--listen', '127.0.0.1:0',
-             '--audit-interval', '600', *argv],
+            command.federation(
+                self.config.arguments, 'exporter', '--listen', '127.0.0.1:0',
+                '--audit-interval', '600', *argv),
             stderr=subprocess.PIPE, text=True)
         self.addCleanup(self._reap, process)
         assert process.stderr is not None
@@ -199,7 +166,7 @@ class ExporterTest(ObservedTestCase):
         self.arrays['west'].fault('refuse')
         self.until('lightbits_cluster_connection',
                    self.connection('west', 'disconnected'), 1)
-        self.write_config(east='admin_state = draining')
+        self.config.write(east={'admin_state': 'draining'})
         self.until('lightbits_cluster_admin_state', {
             'cluster': 'east',
             'lightbits_cluster_admin_state': 'draining'}, 1)
@@ -217,10 +184,7 @@ class ExporterTest(ObservedTestCase):
                                   frozenset({('source', 'clusters')})])
 
     def test_an_address_that_is_none(self) -> None:
-        done = subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', MAIN, '--config-file',
-             self.config, 'exporter', '--listen', 'nowhere'],
-            capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = self.config.run('exporter', '--listen', 'nowhere')
         self.assertEqual(2, done.returncode)
         self.assertIn("--listen: 'nowhere' is not ADDRESS:PORT", done.stderr)
 

@@ -26,12 +26,11 @@ import sys
 from typing import Any
 
 from tests.embedded import cloud
+from tests.embedded import command
 from tests.embedded import federation
 from tests.functional import base
 from tests import snippets
 
-MAIN = ('import sys; from cinder_lightbits_federation.cli.main import main; '
-        'sys.exit(main())')
 CLEAN, FOUND = 0, 1
 GRACE = 90
 
@@ -92,20 +91,16 @@ class OperatorTest(base.FunctionalTest):
 
     def provide_programs(self) -> pathlib.Path:
         """:returns: a folder with the programs that the page names."""
-        layout = self.cloud.layout
         folder = self.folder / 'bin'
         folder.mkdir()
         for name, words in {
-                'lightbits-federation': [
-                    '-W', 'ignore', '-c', MAIN,
-                    '--config-file', str(layout.base_config),
-                    '--config-file', str(layout.config),
-                    '--config-dir', str(layout.config_dir)],
-                'openstack': ['-W', 'ignore', '-m', 'openstackclient.shell'],
+                'lightbits-federation': command.federation(
+                    self.cloud.layout.arguments),
+                'openstack': [sys.executable, '-W', 'ignore', '-m',
+                              'openstackclient.shell'],
                 }.items():
             path = folder / name
-            path.write_text(f'#!/bin/sh\nexec {sys.executable} '
-                            f'{shlex.join(words)} "$@"\n')
+            path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
             path.chmod(0o755)
         return folder
 

@@ -54,12 +54,10 @@ class EmbeddedTest(hour.HourOfWork, base.FunctionalTest):
         for name in database.parent.glob(f'{database.name}*'):
             name.unlink()
         backup.rename(database)
-        layout = self.cloud.layout
         before = federation.contents(self.clusters.values())
         self.reimport(
-            ['--config-file', str(layout.base_config), '--config-file',
-             str(layout.config), '--config-dir', str(layout.config_dir)],
-            '--project-id', self.extended.project_id)
+            self.cloud.layout.arguments, '--project-id',
+            self.extended.project_id)
         self.assertEqual(before,
                          federation.contents(self.clusters.values()))
         self.cloud.start()

@@ -16,21 +16,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from typing import Any
+import pathlib
 
 import fixtures
 from oslotest import base
 
+from tests.embedded import standalone
 from tests.simulator.control import Simulator
-
-MAIN = ('import sys; from cinder_lightbits_federation.cli.main import main; '
-        'sys.exit(main())')
-DATABASE = (
-    'import sys; from cinder import objects; objects.register_all(); '
-    'from cinder.db import migration; from oslo_config import cfg; '
-    'cfg.CONF(sys.argv[1:], project="cinder"); migration.db_sync()')
 
 
 class ProcessTest(base.BaseTestCase):
@@ -38,42 +30,18 @@ class ProcessTest(base.BaseTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.folder = self.useFixture(fixtures.TempDir()).path
+        folder = self.useFixture(fixtures.TempDir()).path
         self.array = Simulator.shared().add_cluster(
-            os.path.basename(self.folder).replace('_', '-'), nodes=1)
+            os.path.basename(folder).replace('_', '-'), nodes=1)
         self.addCleanup(self.array.remove)
-        self.config = os.path.join(self.folder, 'cinder.conf')
-        with open(self.config, 'w', encoding='utf-8') as file:
-            file.write(f"""\
-[DEFAULT]
-enabled_backends = lightbits
-host = stor1
-state_path = {self.folder}
-[database]
-connection = sqlite:///{self.folder}/cinder.sqlite
-[lightbits]
-volume_driver = \
-cinder_lightbits_federation.driver.LightbitsFederationDriver
-lightbits_federation_id = 0d1c9d3e-6b0a-4d53-9f4e-2b7c0c5a1f10
-[lightbits_cluster:east]
-api_endpoints = {self.array.api_endpoints[0]}
-tls_ca_file = {self.array.ca_file}
-jwt = {self.array.admin_token}
-""")
-
-    def process(self, code: str, *argv: str) -> Any:
-        """Run Python code over the configuration."""
-        return subprocess.run(
-            [sys.executable, '-W', 'ignore', '-c', code, '--config-file',
-             self.config, *argv], capture_output=True, text=True,
-            timeout=120, check=False)
+        self.alone = standalone.Standalone(pathlib.Path(folder),
+                                           {'east': self.array})
 
     def test_audit_and_clusters(self) -> None:
-        made = self.process(DATABASE)
-        self.assertEqual(0, made.returncode, made.stderr)
+        self.alone.make_tables()
 
-        audit = self.process(MAIN, 'audit', '-f', 'json')
-        clusters = self.process(MAIN, 'cluster', 'list', '-f', 'json')
+        audit = self.alone.run('audit', '-f', 'json')
+        clusters = self.alone.run('cluster', 'list', '-f', 'json')
 
         self.assertEqual((0, []), (audit.returncode,
                                    json.loads(audit.stdout)), audit.stderr)
@@ -83,7 +51,7 @@ jwt = {self.array.admin_token}
                          (row['uuid'], row['connection']))
 
     def test_without_a_database(self) -> None:
-        found = self.process(MAIN, 'audit', '-f', 'json')
+        found = self.alone.run('audit', '-f', 'json')
         self.assertEqual(4, found.returncode, found.stderr)
         self.assertEqual('', found.stdout)
         self.assertIn('no such table', found.stderr)
