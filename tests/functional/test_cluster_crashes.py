@@ -163,6 +163,33 @@ class CrashTest(ThreadsTest):
         self.assertEqual([], list(self.sdk.volumes()), str(done))
         self.audit()
 
+    def test_revert(self) -> None:
+        """Cinder forgets a snapshot of its own, of which a record stays."""
+        volume = self.create(self.sdk)
+        taken = self.snapshot(self.sdk, volume)
+        for cluster in self.clusters.values():
+            cluster.fault('slow', route='snapshots.delete', seconds=SLOW,
+                          after_apply=True)
+            self.addCleanup(cluster.clear_faults)
+        self.sdk.revert_volume_to_snapshot(volume.id, taken.id)
+        self.wait(lambda: any(fault['hits'] for cluster
+                              in self.clusters.values()
+                              for fault in cluster.faults()),
+                  'the snapshot of before to go')
+        worker, = (host for host in self.stack.volumes
+                   if 'Start to perform revert' in self.fresh_log(host))
+        self.stack.volumes[worker].kill()
+        for cluster in self.clusters.values():
+            cluster.clear_faults()
+        self.assertNotEqual([], self.bed.findings())
+        self.clean_up()
+        left, = self.stack.records().snapshots
+        self.assertEqual(taken.id, left.id)
+        self.revive()
+        self.audit()
+        self.remove_all()
+        self.audit()
+
     def deletes(self, host: str) -> int:
         """Count the services' deletes that are in progress."""
         return len(self.stack.database.query(

@@ -39,6 +39,9 @@ _STRANDED = frozenset({'reverting', 'retyping'})
 _GROWING = frozenset({'extending', 'error_extending'})
 _USABLE = frozenset({'available', 'in-use'})
 _BROKEN = frozenset({'creating', 'deleting', 'error', 'error_deleting'})
+# Cinder takes such a snapshot before it reverts a volume and deletes it
+# afterwards; all the while it is "available".
+_BEFORE_REVERT = '[revert] volume '
 
 
 class StillBroken(AssertionError):
@@ -121,7 +124,9 @@ class Operator:
                 self._try(f'detach {attachment.id} ({attachment.status})',
                           sdk.delete_attachment, attachment.id)
         for snapshot in list(sdk.snapshots()):
-            if snapshot.status in _BROKEN:
+            if snapshot.status in _BROKEN or (
+                    snapshot.status == 'available'
+                    and (snapshot.name or '').startswith(_BEFORE_REVERT)):
                 self._delete_snapshot(sdk, snapshot)
             elif snapshot.status == 'restoring':
                 self._try(f'reset snapshot {snapshot.id} (restoring)',
