@@ -33,6 +33,7 @@ from cinder_lightbits_federation.jobs.book import AlreadyUnderWay
 from cinder_lightbits_federation.jobs.claims import HeldJob
 from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.model import remaining_seconds
+from cinder_lightbits_federation.jobs.runner import Stopping
 from cinder_lightbits_federation.jobs.runner import Task
 from cinder_lightbits_federation.sizes import GIB
 
@@ -83,11 +84,12 @@ def run(command: base.CommandMixin, kind: str, subject: str,
         stopping: threading.Event) -> None:
     """Do a job here, or leave it to the service.
 
-    An interrupt gives it back; the same command goes on with it.
+    An interrupt gives it back, as does a freeze of the backend; the same
+    command goes on with it, or a service.
 
     :param cloud: None to leave it.
     :raises AlreadyUnderWay: another process does it.
-    :raises FailedError: it was cancelled.
+    :raises FailedError: it was cancelled, or given back.
     """
     desk = command.session.shared.desk
     if cloud is None:
@@ -102,12 +104,21 @@ def run(command: base.CommandMixin, kind: str, subject: str,
     try:
         with desk.ending(shown):
             try:
-                handler(Task(shown, stopping))
+                handler(Task(shown, stopping, lambda: _frozen(command)))
             except KeyboardInterrupt:
                 desk.let_go(shown)
                 raise
+            except Stopping:
+                desk.let_go(shown)
+                raise FailedError(
+                    f'the backend is frozen: job {held.job.id} can be gone '
+                    f'on with after "lightbits-federation thaw"') from None
     except Cancelled:
         raise FailedError(f'job {held.job.id} was cancelled') from None
+
+
+def _frozen(command: base.CommandMixin) -> bool:
+    return command.session.shared.freezing.look() is not None
 
 
 def _queued(session: Session, kind: str, subject: str,

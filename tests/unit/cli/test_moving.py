@@ -17,6 +17,7 @@ from typing import Any
 from cinder import objects
 
 from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.drain.mover import MoveRefused
 from tests.unit.cli import base
 
 
@@ -44,6 +45,21 @@ class MovingTestCase(base.CliTestCase):
             instance_uuid=server)
         made.create()
         self.save(volume, status='in-use')
+
+
+class Migrations:
+    """A cloud that refuses to move anything.
+
+    :ivar asked: ids of volumes.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def migrate(self, volume_id: str) -> None:
+        """See `Cloud`."""
+        self.asked.append(volume_id)
+        raise MoveRefused('not now')
 
 
 class DrainPlanTest(MovingTestCase):
@@ -131,6 +147,25 @@ class DrainRunTest(MovingTestCase):
         # Asked twice, there is one job.
         self.command('drain', 'run', 'east', '--detach')
         self.assertEqual(1, len(shared.book.all()))
+
+    def test_a_frozen_backend(self) -> None:
+        volume = self.on_east()
+        cloud = Migrations()
+        self.stub_out('cinder_lightbits_federation.cli.runs.cloud_of',
+                      lambda command: cloud)
+        self.command('freeze')
+        found = self.command('drain', 'run', 'east')
+        self.assertEqual(Outcome.FAILED, found.outcome)
+        self.assertIn('the backend is frozen', found.err)
+        self.assertEqual([], cloud.asked)
+
+        self.command('thaw')
+        found = self.command('drain', 'run', 'east')
+        self.assertEqual([volume.id], cloud.asked)
+        # The same job was gone on with.
+        assert self.driver._service is not None
+        job, = self.driver._service.shared.book.all()
+        self.assertIn(job.id, found.err)
 
     def test_a_trial_changes_nothing(self) -> None:
         self.on_east()
