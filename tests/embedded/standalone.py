@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import pathlib
 import subprocess
 
@@ -31,14 +31,17 @@ class Standalone:
     :param folder: takes the files.
     :param clusters: by their names in the configuration.
     :param backend: options of the backend, beside those it always needs.
+    :param sections: more of them.
     """
 
     def __init__(self, folder: pathlib.Path,
                  clusters: Mapping[str, control.SimCluster],
-                 backend: federation.Options | None = None) -> None:
+                 backend: federation.Options | None = None,
+                 sections: Iterable[federation.Section] = ()) -> None:
         self._folder = folder
         self._clusters = clusters
         self._backend = backend
+        self._sections = tuple(sections)
         self.database = folder / 'cinder.sqlite'
         self.write()
 
@@ -63,7 +66,8 @@ class Standalone:
             for name, cluster in self._clusters.items()]
         federation.write_private(
             self._folder / 'cinder.conf',
-            federation.config([*own, *clusters], FEDERATION, self._backend))
+            federation.config([*own, *clusters, *self._sections],
+                              FEDERATION, self._backend))
 
     def make_tables(self) -> None:
         """Make Cinder's tables."""

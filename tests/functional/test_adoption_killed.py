@@ -20,11 +20,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from typing import Any
 
 import sqlalchemy as sa
 
+from tests.embedded import command
+from tests.embedded import federation
 from tests.embedded import waiting
 from tests.functional import test_observability as observed
 from tests.simulator.control import Simulator
@@ -51,20 +52,19 @@ class KilledTest(observed.ObservedTestCase):
         """Have clusters remember what they are asked."""
         return Simulator.shared().add_cluster(name, nodes=3, journal=20000)
 
-    def write_config(self, **extra: str) -> None:
-        """Add the sections of two in-tree backends."""
-        super().write_config(**extra)
-        with open(self.config, 'a', encoding='utf-8') as file:
-            for name, array in self.arrays.items():
-                address, port = array.api_endpoints[0].rsplit(':', 1)
-                file.write(f"""\
-[lightos-{name}]
-volume_driver = cinder.volume.drivers.lightos.LightOSVolumeDriver
-volume_backend_name = lightos-{name}
-lightos_api_address = {address}
-lightos_api_port = {port}
-lightos_jwt = {array.admin_token}
-""")
+    def sections(self) -> list[federation.Section]:
+        """Two in-tree backends."""
+        return [self.in_tree(name) for name in self.arrays]
+
+    def in_tree(self, name: str) -> federation.Section:
+        """:returns: the section of the in-tree driver for a cluster."""
+        address, port = self.arrays[name].api_endpoints[0].rsplit(':', 1)
+        return federation.Section(f'lightos-{name}', {
+            'volume_driver':
+                'cinder.volume.drivers.lightos.LightOSVolumeDriver',
+            'volume_backend_name': f'lightos-{name}',
+            'lightos_api_address': address, 'lightos_api_port': port,
+            'lightos_jwt': self.arrays[name].admin_token})
 
     def setUp(self) -> None:
         super().setUp()
@@ -144,9 +144,9 @@ lightos_jwt = {array.admin_token}
     def start(self, *argv: str) -> subprocess.Popen[str]:
         """Start a step of the adoption."""
         return subprocess.Popen(
-            [sys.executable, '-W', 'ignore', '-c', observed.MAIN,
-             '--config-file', self.config, 'adopt', *argv, '--backup-dir',
-             f'{self.folder}/adoption', '-f', 'json'],
+            command.federation(
+                self.config.arguments, 'adopt', *argv, '--backup-dir',
+                f'{self.folder}/adoption', '-f', 'json'),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def kill(self, least: int, most: int, *argv: str) -> None:

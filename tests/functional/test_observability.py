@@ -32,6 +32,7 @@ import requests
 from testtools import matchers
 
 from tests.embedded import command
+from tests.embedded import federation
 from tests.embedded import standalone
 from tests.simulator.control import Simulator
 from tests.stack import ports
@@ -73,8 +74,13 @@ class ObservedTestCase(base.BaseTestCase):
         self.config = standalone.Standalone(
             pathlib.Path(self.folder), self.arrays, {
                 'lightbits_default_num_replicas': '1',
-                'lightbits_poll_interval': str(self.interval)})
+                'lightbits_poll_interval': str(self.interval)},
+            self.sections())
         self.config.make_tables()
+
+    def sections(self) -> list[federation.Section]:
+        """What else is in the configuration."""
+        return []
 
     def add_array(self, name: str) -> Any:
         """Make a simulated cluster."""
