@@ -78,7 +78,7 @@ class Attacher:
         """
         deadline = timing.Deadline.after(self._settings.connect_timeout)
         # Before anything is asked for, so that no event is missed.
-        with uevents.listen() as wake:
+        with uevents.listen(self._kernel, props.key.wwid) as wake:
             fresh = self._way.want(props)
             try:
                 return timing.wait_until(
@@ -174,7 +174,7 @@ class Attacher:
         :raises NotResized: the size did not arrive, or is not known.
         """
         deadline = timing.Deadline.after(self._settings.extend_timeout)
-        with uevents.listen() as wake:
+        with uevents.listen(self._kernel, key.wwid) as wake:
             name = self._present(key).name
             with ways.failing_as(errors.NotResized, f'volume '
                                  f'{key.volume_uuid}: its size is not known'):

@@ -72,7 +72,7 @@ class DiscoveryClient:
         :raises NotVisible: it is.
         """
         if (deadline.elapsed() < self._settings.early_failure_timeout
-                or self._kernel.controllers(props.subsystem_nqn)):
+                or self._kernel.connected(props.subsystem_nqn)):
             return
         raise errors.NotVisible(
             f'volume {props.volume_uuid}: {self._cause(props)}')

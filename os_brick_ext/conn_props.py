@@ -188,6 +188,11 @@ class VolumeKey:
         """
         return cls(_required(data, 'uuid'), _required(data, 'subsysnqn'))
 
+    @property
+    def wwid(self) -> str:
+        """What the kernel calls the volume."""
+        return f'uuid.{self.volume_uuid}'
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ConnectionProperties:

@@ -20,6 +20,9 @@ Two services of a host may use a cluster at the same time, and one may be
 done with it while the other waits for its volume. So connections are made
 and ended under a lock per cluster, and a volume that has appeared counts
 only once it was seen under that lock: from then on nobody ends them.
+
+Many volumes of a cluster may be wanted at the same moment by one service.
+They have it connected once for all of them.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from oslo_log import log as logging
 from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import fabrics
+from os_brick_ext import flights
 from os_brick_ext import host
 from os_brick_ext import locks
 from os_brick_ext import probe
@@ -51,6 +55,11 @@ LOG = logging.getLogger(__name__)
 T = TypeVar('T')
 
 WORKERS = 8
+
+# What is wrong with addresses of a cluster, by address.
+Problems = dict[str, str]
+
+_FLIGHTS = flights.Flights()
 
 
 class Native:
@@ -82,9 +91,26 @@ class Native:
         if not self.available():
             raise errors.NotReady(
                 f'kernel module nvme_fabrics is missing; {ways.LOAD_HINT}')
+        connected, problems = _FLIGHTS.join(
+            (self._settings.lock_folder, props.subsystem_nqn, props.nodes,
+             props.nvme_endpoints), lambda: self._reach(props))
+        if not connected:
+            raise errors.NotVisible(
+                f'volume {props.volume_uuid}: no node of '
+                f'{props.subsystem_nqn} could be connected: '
+                f'{_listed(problems)}')
+        return True
+
+    def _reach(self, props: conn_props.ConnectionProperties
+               ) -> tuple[bool, Problems]:
+        """Connect to a cluster; which volume it is for does not matter.
+
+        :returns: whether a node is connected, and which are not, and why.
+        :raises NotReady: a kernel module, NQN or host id is missing.
+        """
         identity = host.identity()
         nqn = props.subsystem_nqn
-        problems: dict[str, str] = {}
+        problems: Problems = {}
         known = self._endpoints(props, identity, problems)
         missing = known - self._connected(nqn)
         answering = self._answering(missing, problems)
@@ -94,14 +120,11 @@ class Native:
                     endpoint, nqn, identity, problems),
                     answering - self._connected(nqn))
         for endpoint, why in sorted(problems.items()):
-            LOG.warning('volume=%s cluster=%s cannot use %s: %s',
-                        props.volume_uuid, nqn, endpoint, why)
-        if not self._kernel.controllers(nqn):
-            raise errors.NotVisible(
-                f'volume {props.volume_uuid}: no node of {nqn} could be '
-                f'connected: {_listed(problems)}')
+            LOG.warning('cluster=%s cannot use %s: %s', nqn, endpoint, why)
+        if not self._kernel.connected(nqn):
+            return False, problems
         self._forget(nqn, known)
-        return True
+        return True, problems
 
     def _forget(self, subsystem_nqn: str, known: set[str]) -> None:
         """End connections to nodes that have left the cluster.
@@ -140,7 +163,7 @@ class Native:
 
     def _endpoints(self, props: conn_props.ConnectionProperties,
                    identity: host.Identity,
-                   problems: dict[str, str]) -> set[str]:
+                   problems: Problems) -> set[str]:
         """:returns: where the nodes of the cluster are, as far as known.
 
         :param problems: takes up which discovery services failed, and why.
@@ -170,7 +193,7 @@ class Native:
         return found
 
     def _answering(self, endpoints: set[str],
-                   problems: dict[str, str]) -> set[str]:
+                   problems: Problems) -> set[str]:
         """:returns: those that accept a connection.
 
         The kernel would take its time with the others, and hold up what
@@ -187,7 +210,7 @@ class Native:
         return endpoints - problems.keys()
 
     def _connect(self, endpoint: str, subsystem_nqn: str,
-                 identity: host.Identity, problems: dict[str, str]) -> None:
+                 identity: host.Identity, problems: Problems) -> None:
         address, port = conn_props.split_endpoint(endpoint, 'endpoint')
         try:
             name = self._root.connect_controller(
@@ -213,7 +236,7 @@ class Native:
         :raises NotReady: a kernel module has gone.
         :raises NotVisible: no node can be connected any more.
         """
-        if not self._kernel.controllers(props.subsystem_nqn):
+        if not self._kernel.connected(props.subsystem_nqn):
             self.want(props)
 
     def confirm(self, key: conn_props.VolumeKey) -> bool:
@@ -300,6 +323,6 @@ def _each(act: Callable[[T], None], items: Iterable[T]) -> None:
         list(pool.map(run, items))
 
 
-def _listed(problems: dict[str, str]) -> str:
+def _listed(problems: Problems) -> str:
     return '; '.join(
         f'{endpoint}: {why}' for endpoint, why in sorted(problems.items()))

@@ -12,8 +12,10 @@
 
 """What the kernel says about NVMe controllers and namespaces.
 
-Everything is read anew each time: the kernel is the only one who knows.
-Whatever vanishes while it is being read is treated as not there.
+Everything is read anew each time: the kernel is the only one who knows. Only
+which devices are *not* a given volume is remembered, so that many who look
+for one each need not read all of them each time. Whatever vanishes while it
+is being read is treated as not there.
 
 With native multipath a namespace is one block device, ``nvme0n1``, over
 hidden ones, ``nvme0c2n1``, one for each controller (here ``nvme2``) that
@@ -23,10 +25,12 @@ named like one.
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 import ipaddress
-import pathlib
+import os
 import re
 
 from os_brick_ext import conn_props
@@ -37,6 +41,8 @@ LEAVING = frozenset({'deleting', 'deleting (no IO)', 'dead'})
 # ANA states that let I/O through. A target without ANA reports no state.
 ACCESSIBLE = frozenset({'optimized', 'non-optimized', ''})
 SECTOR_BYTES = 512
+# The kernel gives a page at most.
+LARGEST_VALUE = 4096
 
 _NAMESPACE = re.compile(r'nvme([0-9]+)n([0-9]+)')
 _CONTROLLER = re.compile(r'nvme[0-9]+')
@@ -103,12 +109,23 @@ class Namespace:
         return self.has_node and self.paths > 0 and self.size > 0
 
 
-def _read(path: pathlib.Path) -> str:
-    """:returns: what is in the file, without the line's end; or nothing."""
+def _read(path: str) -> str:
+    """:returns: what is in the file, without the line's end; or nothing.
+
+    Without the layers of Python's files: this is most of what an attachment
+    takes when there are many at once.
+    """
     try:
-        return path.read_text(encoding='utf-8', errors='replace').strip()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ''
+    try:
+        return os.read(
+            descriptor, LARGEST_VALUE).decode(errors='replace').strip()
+    except OSError:
+        return ''
+    finally:
+        os.close(descriptor)
 
 
 def _number(text: str) -> int:
@@ -130,6 +147,35 @@ def _parse_address(text: str) -> tuple[str, int]:
     return address, _number(fields.get('trsvcid', ''))
 
 
+class _Ids:
+    """What the kernel called the block devices when they were first seen.
+
+    A device keeps its id as long as it exists, and another device has
+    another inode, even under the same name. Shared by all threads.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, str]] = {}
+
+    def look(self, folder: str, found: dict[str, int]) -> dict[str, str]:
+        """:returns: the ids of devices by name, empty if not known yet.
+
+        :param folder: where the devices are.
+        :param found: their inodes by name.
+        """
+        known, now = self._known, {}
+        for name, inode in found.items():
+            kept = known.get(name)
+            if kept is None or kept[0] != inode or not kept[1]:
+                kept = inode, _read(f'{folder}/{name}/wwid')
+            now[name] = kept
+        self._known = now
+        return {name: wwid for name, (_inode, wwid) in now.items()}
+
+
+_IDS: collections.defaultdict[str, _Ids] = collections.defaultdict(_Ids)
+
+
 class Sysfs:
     """Reads the kernel's files.
 
@@ -138,13 +184,16 @@ class Sysfs:
     """
 
     def __init__(self, root: str = '/sys', devices: str = '/dev') -> None:
-        self._root = pathlib.Path(root)
-        self._devices = pathlib.Path(devices)
+        self._root = root
+        self.devices = devices
+        self._blocks = f'{root}/class/block'
+        self._controllers = f'{root}/class/nvme'
+        self._ids = _IDS[root]
 
     @property
-    def devices(self) -> str:
-        """Where the device nodes are."""
-        return str(self._devices)
+    def root(self) -> str:
+        """Where sysfs is mounted."""
+        return self._root
 
     def find(self, key: conn_props.VolumeKey) -> Namespace | None:
         """Look for a volume.
@@ -155,7 +204,7 @@ class Sysfs:
         :returns: its block device; if there are several, which is so
             without native multipath, rather a usable one.
         """
-        wwid = f'uuid.{key.volume_uuid}'
+        wwid = key.wwid
         found = sorted(self._namespaces(key.subsystem_nqn, wwid),
                        key=lambda namespace: not namespace.usable)
         return found[0] if found else None
@@ -169,44 +218,48 @@ class Sysfs:
 
         Looks no further than to the first.
         """
-        return any(namespace.wwid != f'uuid.{key.volume_uuid}'
+        return any(namespace.wwid != key.wwid
                    for namespace in self._namespaces(key.subsystem_nqn))
 
     def _namespaces(self, subsystem_nqn: str,
                     wwid: str | None = None) -> Iterator[Namespace]:
-        names = self._block_names()
-        for name in names:
-            if not _NAMESPACE.fullmatch(name):
+        inodes = self._inodes()
+        ids = self._ids.look(self._blocks, {
+            name: inode for name, inode in inodes.items()
+            if _NAMESPACE.fullmatch(name)})
+        for name, known in ids.items():
+            if wwid not in (None, known):
                 continue
-            folder = self._block(name)
-            here = _read(folder / 'wwid')
-            if wwid not in (None, here):
+            folder = f'{self._blocks}/{name}'
+            # Never by what is remembered alone.
+            here = _read(f'{folder}/wwid')
+            if (not here or wwid not in (None, here)
+                    or _read(f'{folder}/device/subsysnqn') != subsystem_nqn):
                 continue
-            if _read(folder / 'device' / 'subsysnqn') != subsystem_nqn:
-                continue
-            node = self._devices / name
-            if here:
-                yield Namespace(
-                    name, str(node), node.exists(), here, subsystem_nqn,
-                    _number(_read(folder / 'size')) * SECTOR_BYTES,
-                    self._servers(name, names))
+            node = f'{self.devices}/{name}'
+            yield Namespace(
+                name, node, os.path.exists(node), here, subsystem_nqn,
+                _number(_read(f'{folder}/size')) * SECTOR_BYTES,
+                self._servers(name, inodes))
 
-    def _servers(self, name: str, names: list[str]) -> tuple[str, ...]:
+    def _servers(self, name: str, names: Iterable[str]) -> tuple[str, ...]:
         match = _NAMESPACE.fullmatch(name)
         assert match  # noqa: S101 - the caller's choice of names
         hidden = re.compile(rf'nvme{match[1]}c([0-9]+)n{match[2]}')
         paths = [(path[1], path[0]) for path in map(hidden.fullmatch, names)
                  if path]
         if not paths:
-            device = (self._block(name) / 'device').resolve()
-            return (device.name,) if self._is_live(device) else ()
+            device = os.path.realpath(f'{self._blocks}/{name}/device')
+            return ((os.path.basename(device),) if self._is_live(device)
+                    else ())
         return tuple(
             f'nvme{controller}' for controller, path in paths
-            if _read(self._block(path) / 'ana_state') in ACCESSIBLE
-            and self._is_live(self._class('nvme') / f'nvme{controller}'))
+            if _read(f'{self._blocks}/{path}/ana_state') in ACCESSIBLE
+            and self._is_live(f'{self._controllers}/nvme{controller}'))
 
-    def _is_live(self, controller: pathlib.Path) -> bool:
-        return _read(controller / 'state') == LIVE
+    @staticmethod
+    def _is_live(controller: str) -> bool:
+        return _read(f'{controller}/state') == LIVE
 
     def controllers(
             self, subsystem_nqn: str | None = None) -> list[Controller]:
@@ -214,55 +267,68 @@ class Sysfs:
 
         :param subsystem_nqn: only those of this subsystem.
         """
-        found = []
-        for folder in sorted(self._entries(self._class('nvme'))):
-            nqn = _read(folder / 'subsysnqn')
-            state = _read(folder / 'state')
-            if (not _CONTROLLER.fullmatch(folder.name) or not state
-                    or state in LEAVING
-                    or subsystem_nqn not in (None, nqn)):
+        return list(self._found(subsystem_nqn))
+
+    def connected(self, subsystem_nqn: str) -> bool:
+        """:returns: whether there is a controller of the subsystem.
+
+        Looks no further than to the first.
+        """
+        return any(True for _one in self._found(subsystem_nqn))
+
+    def _found(self, subsystem_nqn: str | None) -> Iterator[Controller]:
+        for name in sorted(_names(self._controllers)):
+            if not _CONTROLLER.fullmatch(name):
                 continue
-            address, port = _parse_address(_read(folder / 'address'))
-            found.append(Controller(
-                folder.name, nqn, _read(folder / 'transport'), address, port,
-                state, _number(_read(folder / 'queue_count'))))
-        return found
+            folder = f'{self._controllers}/{name}'
+            nqn = _read(f'{folder}/subsysnqn')
+            if subsystem_nqn not in (None, nqn):
+                continue
+            state = _read(f'{folder}/state')
+            if not state or state in LEAVING:
+                continue
+            address, port = _parse_address(_read(f'{folder}/address'))
+            yield Controller(
+                name, nqn, _read(f'{folder}/transport'), address, port,
+                state, _number(_read(f'{folder}/queue_count')))
+
+    def wwid(self, name: str) -> str:
+        """:returns: the kernel's name for what is on a block device.
+
+        Empty if there is no such device, or it is no namespace.
+        """
+        return _read(f'{self._blocks}/{name}/wwid')
 
     def holders(self, name: str) -> list[str]:
         """:returns: devices built upon a block device, such as dm-0."""
-        return sorted(
-            entry.name for entry in self._entries(
-                self._block(name) / 'holders'))
+        return sorted(_names(f'{self._blocks}/{name}/holders'))
 
     def module_loaded(self, name: str) -> bool:
         """:returns: whether a kernel module is loaded or built in."""
-        return (self._root / 'module' / name).is_dir()
+        return os.path.isdir(f'{self._root}/module/{name}')
 
     def native_multipath(self) -> bool:
         """:returns: whether the kernel joins the paths of a namespace."""
-        return _read(self._root / 'module' / 'nvme_core' / 'parameters'
-                     / 'multipath') == 'Y'
+        return _read(
+            f'{self._root}/module/nvme_core/parameters/multipath') == 'Y'
 
     def all_nodes(self) -> list[str]:
         """:returns: paths of the nodes of all NVMe block devices."""
-        return [str(self._devices / name) for name in self._block_names()
-                if _NAMESPACE.fullmatch(name)
-                and (self._devices / name).exists()]
+        nodes = [f'{self.devices}/{name}' for name in self._inodes()
+                 if _NAMESPACE.fullmatch(name)]
+        return [node for node in nodes if os.path.exists(node)]
 
-    def _class(self, name: str) -> pathlib.Path:
-        return self._root / 'class' / name
+    def _inodes(self) -> dict[str, int]:
+        """:returns: inodes of NVMe block devices by name, in its order."""
+        return {name: inode
+                for name, inode in sorted(_names(self._blocks).items())
+                if name.startswith('nvme')}
 
-    def _block(self, name: str) -> pathlib.Path:
-        return self._class('block') / name
 
-    def _block_names(self) -> list[str]:
-        return sorted(
-            entry.name for entry in self._entries(self._class('block'))
-            if entry.name.startswith('nvme'))
-
-    @staticmethod
-    def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
-        try:
-            return list(folder.iterdir())
-        except OSError:
-            return []
+def _names(folder: str) -> dict[str, int]:
+    """:returns: names in a folder, and their inodes."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.inode() for entry in entries}
+    except OSError:
+        return {}

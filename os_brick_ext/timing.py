@@ -25,6 +25,9 @@ T = TypeVar('T')
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 1.0
 GROWTH = 1.5
+# How many times as long as a look a pause is at least: so that many who wait
+# leave time for something to happen.
+SPACING = 10.0
 
 
 class TimedOut(Exception):
@@ -85,8 +88,8 @@ def wait_until(probe: Callable[[], T | None], deadline: Deadline, what: str,
     """Ask `probe` until it answers something.
 
     It is asked at once, then whenever `wake` says so and, for the case that
-    an event is lost, after pauses that grow from 20 ms to `longest`. It is
-    asked once more after the last pause.
+    an event is lost, after pauses that grow from 20 ms to `longest`, and
+    faster if asking takes long. It is asked once more after the last pause.
 
     :param probe: returns None for "not yet"; what it raises goes up.
     :param what: what is waited for, for the error.
@@ -98,10 +101,12 @@ def wait_until(probe: Callable[[], T | None], deadline: Deadline, what: str,
     pause = FIRST_PAUSE
     limit = LONGEST_PAUSE if longest is None else longest
     while True:
+        asked = time.monotonic()
         answer = probe()
         if answer is not None:
             return answer
         if deadline.expired():
             raise TimedOut(what)
+        pause = min(max(pause, SPACING * (time.monotonic() - asked)), limit)
         wake.wait(min(pause, deadline.remaining()))
-        pause = min(pause * GROWTH, limit)
+        pause *= GROWTH

@@ -15,17 +15,24 @@
 The kernel sends them over netlink to anybody who listens, without privilege.
 They only say when to look again: what is true is read from sysfs, so an
 event that is lost or forged does no harm.
+
+One thread listens for all who wait, and wakes those whom an event is about:
+if each volume that comes woke everybody who waits for one, the work would
+grow with the square of their number.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import errno
 import socket
+import threading
 
 from oslo_log import log as logging
 
+from os_brick_ext import sysfs
 from os_brick_ext import timing
 
 LOG = logging.getLogger(__name__)
@@ -35,55 +42,137 @@ NETLINK_KOBJECT_UEVENT = 15
 # Group 1 is sent by the kernel, group 2 by udev.
 KERNEL_GROUP = 1
 LARGEST_EVENT = 65536
-RELEVANT = (b'SUBSYSTEM=block', b'SUBSYSTEM=nvme')
+# Seconds for which the thread listens on when nobody waits any more.
+LINGER = 1.0
+# Instead of an event, if some were lost: anybody may be meant.
+_LOST = b'SUBSYSTEM=nvme'
 
 
-def is_relevant(event: bytes) -> bool:
-    """:returns: whether the event is about block devices or NVMe.
+class Waiter:
+    """Pauses of one who waits for a volume.
+
+    :param wwid: the kernel's name for the volume.
+    """
+
+    def __init__(self, wwid: str) -> None:
+        self.wwid = wwid
+        self._event = threading.Event()
+
+    def wake(self) -> None:
+        """End the present pause, or else the next one."""
+        self._event.set()
+
+    def wait(self, seconds: float) -> None:
+        """Return after `seconds`, or once woken.
+
+        However often that was since the last pause, it counts once.
+        """
+        self._event.wait(seconds)
+        self._event.clear()
+
+
+def _device(event: bytes) -> str | None:
+    """:returns: name of the block device that an event is about.
+
+    Empty if it is about an NVMe controller or a subsystem, and None if it is
+    about something else.
 
     :param event: a header, then ``KEY=value`` fields, each ended by a zero.
     """
-    return any(field.startswith(RELEVANT) for field in event.split(b'\0'))
+    fields = event.split(b'\0')
+    if b'SUBSYSTEM=block' in fields:
+        for field in fields:
+            if field.startswith(b'DEVNAME='):
+                return field[8:].decode(errors='replace')
+        return None
+    return '' if any(field.startswith(b'SUBSYSTEM=nvme')
+                     for field in fields) else None
 
 
-class KernelEvents:
-    """Ends a pause when the kernel reports something.
+class Listener:
+    """Wakes those who wait for volumes of one kernel.
 
-    :param sock: gives one event per datagram.
+    :param kernel: says which volume is on a block device.
+    :param opened: gives a socket with an event per datagram, or None.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
+    def __init__(
+            self, kernel: sysfs.Sysfs,
+            opened: Callable[[], socket.socket | None] | None = None) -> None:
+        self._kernel = kernel
+        self._open = opened or _open
+        self._lock = threading.Lock()
+        self._waiters: list[Waiter] = []
+        self._thread: threading.Thread | None = None
 
-    def wait(self, seconds: float) -> None:
-        """Return after `seconds` or after a relevant event.
+    @property
+    def busy(self) -> bool:
+        """Whether its thread runs."""
+        # After a fork the thread is the parent's.
+        return self._thread is not None and self._thread.is_alive()
 
-        Events that have queued up since the last call count as one, so that
-        a burst of them causes one look.
+    @contextlib.contextmanager
+    def listening(self, wwid: str) -> Iterator[Waiter]:
+        """Hear what happens to a volume from now on.
+
+        :returns: a context manager that gives what ends pauses early; where
+            the kernel's events cannot be had, pauses last their time.
         """
-        deadline = timing.Deadline.after(seconds)
-        relevant = False
-        while not relevant:
-            event = self._receive(deadline.remaining())
-            if event is None:
-                return
-            relevant = is_relevant(event)
-        while self._receive(0.0) is not None:
-            pass
-
-    def _receive(self, seconds: float) -> bytes | None:
-        """:returns: an event, or None if there is none in time."""
-        self._socket.settimeout(seconds)
+        waiter = Waiter(wwid)
+        with self._lock:
+            self._waiters.append(waiter)
+            if not self.busy:
+                self._start()
         try:
-            return self._socket.recv(LARGEST_EVENT)
-        except (BlockingIOError, TimeoutError):
-            return None
-        except OSError as exc:
-            if exc.errno != errno.ENOBUFS:
-                raise
-            # The queue overflowed: something has certainly happened.
-            LOG.debug('Events of the kernel were lost: %s', exc)
-            return RELEVANT[0]
+            yield waiter
+        finally:
+            with self._lock:
+                self._waiters.remove(waiter)
+
+    def _start(self) -> None:
+        sock = self._open()
+        if sock is not None:
+            self._thread = threading.Thread(
+                target=self._listen, args=(sock,), daemon=True,
+                name='os-brick-ext-events')
+            self._thread.start()
+
+    def _listen(self, sock: socket.socket) -> None:
+        """Wake others until nobody has waited for a while."""
+        with contextlib.closing(sock):
+            sock.settimeout(LINGER)
+            while True:
+                event = _receive(sock)
+                with self._lock:
+                    waiters = list(self._waiters)
+                    if not waiters and event is None:
+                        self._thread = None
+                        return
+                if event is not None:
+                    self._wake(event, waiters)
+
+    def _wake(self, event: bytes, waiters: list[Waiter]) -> None:
+        name = _device(event)
+        if name is None:
+            return
+        wwid = self._kernel.wwid(name) if name else ''
+        for waiter in waiters:
+            if not name or waiter.wwid == wwid:
+                waiter.wake()
+
+
+def _receive(sock: socket.socket) -> bytes | None:
+    """:returns: an event, or None if there is none in time."""
+    try:
+        return sock.recv(LARGEST_EVENT)
+    except TimeoutError:
+        return None
+    except OSError as exc:
+        if exc.errno != errno.ENOBUFS:
+            raise
+        # The queue overflowed: something has certainly happened.
+        LOG.debug('Events of the kernel were lost: %s', exc)
+        return _LOST
 
 
 def _open() -> socket.socket | None:
@@ -102,16 +191,11 @@ def _open() -> socket.socket | None:
     return sock
 
 
-@contextlib.contextmanager
-def listen() -> Iterator[timing.Wake]:
-    """Hear what happens from now on.
+_LISTENERS: dict[str, Listener] = {}
 
-    :returns: a context manager that gives what ends pauses early; where the
-        kernel's events cannot be had, pauses last their time.
-    """
-    sock = _open()
-    if sock is None:
-        yield timing.Quiet()
-        return
-    with contextlib.closing(sock):
-        yield KernelEvents(sock)
+
+def listen(kernel: sysfs.Sysfs,
+           wwid: str) -> contextlib.AbstractContextManager[timing.Wake]:
+    """See :meth:`Listener.listening`; all of this process share one."""
+    return _LISTENERS.setdefault(
+        kernel.root, Listener(kernel)).listening(wwid)

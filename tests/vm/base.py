@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import contextlib
+import dataclasses
 import itertools
 import os
 import pathlib
@@ -91,11 +92,9 @@ class KernelTestCase(unittest.TestCase):
 
         :param changes: settings that differ from the configuration.
         """
-        values = {name: getattr(settings.load(), name)
-                  for name in settings.Settings.__dataclass_fields__}
         return connector.LightbitsConnector(
-            'sudo', use_multipath=True, chosen=settings.Settings(
-                **(values | {'mode': self.mode} | changes)))
+            'sudo', use_multipath=True, chosen=dataclasses.replace(
+                settings.load(), **({'mode': self.mode} | changes)))
 
     def cluster(self, ipv6: bool = False, nodes: int = 3) -> target.Cluster:
         """Have a cluster; all that are IPv6 have the same addresses."""

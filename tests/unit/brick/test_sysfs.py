@@ -164,3 +164,47 @@ class SysfsTest(test_base.BaseTestCase):
         pathlib.Path(self.kernel.dev, 'sda').touch()
         self.assertEqual(
             [str(self.kernel.dev / 'nvme0n1')], self.sysfs.all_nodes())
+
+    def test_a_name_that_another_volume_takes_over(self) -> None:
+        """What is remembered of a device ends with the device."""
+        self.found()
+        another = conn_props.VolumeKey(base.volume(2), NQN)
+        self.assertIsNone(self.sysfs.find(another))
+        # Kept beside, so that no new file can get its inode.
+        os.rename(self.block / 'nvme0n1', self.block / 'kept')
+        taken = self.block / 'nvme0n1'
+        taken.mkdir()
+        for name in ('device', 'size'):
+            os.rename(self.block / 'kept' / name, taken / name)
+        (taken / 'wwid').write_text(f'{another.wwid}\n')
+        self.assertIsNone(self.sysfs.find(KEY))
+        found = self.sysfs.find(another)
+        self.assertEqual('nvme0n1', found and found.name)
+
+    def test_no_device_is_taken_for_another(self) -> None:
+        """What is remembered is checked before it is used."""
+        self.found()
+        (self.block / 'nvme0n1/wwid').write_text(f'uuid.{base.volume(2)}\n')
+        self.assertIsNone(self.sysfs.find(KEY))
+
+    def test_other_devices_are_read_once(self) -> None:
+        for number in range(2, 12):
+            self.kernel.grant(NQN, base.volume(number))
+        self.found()
+        before = self.read_files()
+        self.found()
+        self.assertLess(self.read_files() - before, 10)
+
+    def read_files(self) -> int:
+        """:returns: how often a file has been opened so far."""
+        if not hasattr(self, '_opened'):
+            self._opened = self.useFixture(fixtures.MockPatch(
+                'os.open', wraps=os.open)).mock
+        return self._opened.call_count
+
+    def test_whether_anything_is_connected(self) -> None:
+        self.assertTrue(self.sysfs.connected(NQN))
+        self.assertFalse(self.sysfs.connected(base.nqn(2)))
+        for name in ('nvme0', 'nvme1'):
+            self.kernel.set_state(name, 'deleting')
+        self.assertFalse(self.sysfs.connected(NQN))

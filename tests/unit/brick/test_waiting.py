@@ -14,12 +14,14 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 import contextlib
 import errno
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from unittest import mock
 
@@ -27,7 +29,9 @@ import fixtures
 from oslotest import base as test_base
 
 from os_brick_ext import errors
+from os_brick_ext import flights
 from os_brick_ext import locks
+from os_brick_ext import sysfs
 from os_brick_ext import timing
 from os_brick_ext import uevents
 from tests.unit.brick import base
@@ -65,6 +69,18 @@ class WaiterTest(test_base.BaseTestCase):
         self.assertEqual(timing.FIRST_PAUSE, wake.pauses[0])
         self.assertEqual(timing.LONGEST_PAUSE, wake.pauses[-1])
 
+    def test_pauses_are_longer_than_looks(self) -> None:
+        """However many look, most of the time nobody does."""
+        wake = Recorder()
+        answers = iter([None, 1])
+
+        def look() -> int | None:
+            time.sleep(0.01)
+            return next(answers)
+
+        timing.wait_until(look, timing.Deadline.after(1000), 'it', wake)
+        self.assertGreaterEqual(wake.pauses[0], 0.01 * timing.SPACING)
+
     def test_running_out(self) -> None:
         questions: list[bool] = []
         error = self.assertRaises(
@@ -96,65 +112,160 @@ class EventsTest(test_base.BaseTestCase):
     def setUp(self) -> None:
         super().setUp()
         # A datagram is an event, as on the real thing.
-        ours, self.kernel = socket.socketpair(
+        self.socket, self.kernel = socket.socketpair(
             socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(ours.close)
         self.addCleanup(self.kernel.close)
-        self.socket = ours
-        self.events = uevents.KernelEvents(ours)
+        self.addCleanup(self.socket.close)
+        self.folder = self.useFixture(fixtures.TempDir()).path
+        self.opened = 0
+        self.listener = uevents.Listener(
+            sysfs.Sysfs(self.folder), self.open)
 
-    def waited(self, seconds: float) -> float:
+    def open(self) -> socket.socket:
+        self.opened += 1
+        return self.socket.dup()
+
+    def have_device(self, name: str, wwid: str) -> None:
+        folder = os.path.join(self.folder, 'class', 'block', name)
+        os.makedirs(folder)
+        with open(os.path.join(folder, 'wwid'), 'w') as file:
+            file.write(f'{wwid}\n')
+
+    def woken(self, waiter: uevents.Waiter, seconds: float = base.PATIENCE
+              ) -> bool:
         started = time.monotonic()
-        self.events.wait(seconds)
-        return time.monotonic() - started
+        waiter.wait(seconds)
+        return time.monotonic() - started < seconds * 0.8
 
-    def test_what_matters(self) -> None:
-        self.assertTrue(uevents.is_relevant(BLOCK))
-        self.assertTrue(uevents.is_relevant(CONTROLLER))
-        self.assertFalse(uevents.is_relevant(OTHER))
-        self.assertFalse(uevents.is_relevant(b''))
-
-    def test_an_event_ends_the_pause(self) -> None:
-        self.kernel.send(OTHER)
-        self.kernel.send(BLOCK)
-        self.assertLess(self.waited(base.PATIENCE), base.PATIENCE / 2)
-
-    def test_other_events_do_not(self) -> None:
-        self.kernel.send(OTHER)
-        self.assertGreaterEqual(self.waited(0.05), 0.04)
-
-    def test_a_burst_is_one_event(self) -> None:
-        for _event in range(5):
+    def test_only_whom_it_is_about_is_woken(self) -> None:
+        self.have_device('nvme0n1', 'uuid.1')
+        with self.listener.listening('uuid.1') as one, \
+                self.listener.listening('uuid.2') as other:
+            self.kernel.send(OTHER)
             self.kernel.send(BLOCK)
-        self.waited(base.PATIENCE)
-        self.assertGreaterEqual(self.waited(0.05), 0.04)
+            self.assertTrue(self.woken(one))
+            self.assertFalse(self.woken(other, 0.05))
+        self.assertEqual(1, self.opened)
 
-    def test_no_time_is_no_wait(self) -> None:
-        self.waited(0.0)
-        self.kernel.send(BLOCK)
-        self.waited(0.0)
+    def test_a_controller_is_about_all(self) -> None:
+        with self.listener.listening('uuid.1') as one, \
+                self.listener.listening('uuid.2') as other:
+            self.kernel.send(CONTROLLER)
+            self.assertTrue(self.woken(one))
+            self.assertTrue(self.woken(other))
 
-    def test_an_overflow_counts_as_event(self) -> None:
-        broken = mock.create_autospec(socket.socket, instance=True)
-        broken.recv.side_effect = [
-            OSError(errno.ENOBUFS, 'lost'), BlockingIOError()]
-        uevents.KernelEvents(broken).wait(base.PATIENCE)
-        self.assertEqual(2, broken.recv.call_count)
+    def test_other_events_wake_nobody(self) -> None:
+        with self.listener.listening('uuid.1') as waiter:
+            self.kernel.send(OTHER)
+            self.kernel.send(b'')
+            self.kernel.send(BLOCK)
+            self.assertFalse(self.woken(waiter, 0.05))
 
-    def test_other_errors_go_up(self) -> None:
-        self.socket.close()
-        self.assertRaises(OSError, self.events.wait, 1.0)
+    def test_several_events_count_once(self) -> None:
+        with self.listener.listening('uuid.1') as waiter:
+            for _event in range(5):
+                waiter.wake()
+            self.assertTrue(self.woken(waiter))
+            self.assertFalse(self.woken(waiter, 0.05))
 
-    def test_the_real_thing_opens_and_closes(self) -> None:
-        with uevents.listen() as wake:
+    def test_an_event_before_the_pause_ends_it(self) -> None:
+        with self.listener.listening('uuid.1') as waiter:
+            waiter.wake()
+            self.assertTrue(self.woken(waiter))
+
+    def test_an_overflow_may_be_about_anybody(self) -> None:
+        class Overflown(socket.socket):
+            overflown = True
+
+            def recv(self, *args: int) -> bytes:
+                if self.overflown:
+                    self.overflown = False
+                    raise OSError(errno.ENOBUFS, 'lost')
+                return super().recv(*args)
+
+        listener = uevents.Listener(
+            sysfs.Sysfs(self.folder),
+            lambda: Overflown(fileno=os.dup(self.socket.fileno())))
+        with listener.listening('uuid.1') as waiter:
+            self.assertTrue(self.woken(waiter))
+
+    def test_the_thread_ends_and_another_begins(self) -> None:
+        self.useFixture(fixtures.MockPatch(
+            'os_brick_ext.uevents.LINGER', 0.01))
+        for times in (1, 2):
+            with self.listener.listening('uuid.1') as waiter:
+                self.kernel.send(CONTROLLER)
+                self.assertTrue(self.woken(waiter))
+            self.assertEqual(times, self.opened)
+            end = time.monotonic() + base.PATIENCE
+            while self.listener.busy:
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.005)
+
+    def test_the_real_thing_opens(self) -> None:
+        with uevents.listen(sysfs.Sysfs(self.folder), 'uuid.1') as wake:
             wake.wait(0.0)
 
     def test_no_netlink(self) -> None:
         self.useFixture(fixtures.MockPatch(
             'socket.socket', autospec=True,
             side_effect=OSError(errno.EAFNOSUPPORT, 'none')))
-        with uevents.listen() as wake:
-            self.assertIsInstance(wake, timing.Quiet)
+        listener = uevents.Listener(sysfs.Sysfs(self.folder))
+        with listener.listening('uuid.1') as waiter:
+            self.assertFalse(listener.busy)
+            self.assertFalse(self.woken(waiter, 0.05))
+
+
+class FlightsTest(test_base.BaseTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.flights = flights.Flights()
+        self.started = threading.Event()
+        self.go_on = threading.Event()
+        self.calls = 0
+
+    def act(self) -> int:
+        self.calls += 1
+        self.started.set()
+        self.go_on.wait(base.PATIENCE)
+        return self.calls
+
+    def fail(self) -> int:
+        self.act()
+        raise ZeroDivisionError
+
+    def together(self, act, keys: tuple[str, ...]
+                 ) -> list[futures.Future[int]]:
+        """Ask for all while the first is under way."""
+        with futures.ThreadPoolExecutor(len(keys)) as pool:
+            asked = [pool.submit(self.flights.join, keys[0], act)]
+            self.started.wait(base.PATIENCE)
+            asked += [pool.submit(self.flights.join, key, act)
+                      for key in keys[1:]]
+            time.sleep(0.05)
+            self.go_on.set()
+        return asked
+
+    def test_once_for_all(self) -> None:
+        done = self.together(self.act, ('one',) * 5)
+        self.assertEqual([1] * 5, [one.result() for one in done])
+        self.assertEqual(1, self.calls)
+
+    def test_others_do_their_own(self) -> None:
+        self.together(self.act, ('one', 'two', 'three'))
+        self.assertEqual(3, self.calls)
+
+    def test_all_learn_of_an_error(self) -> None:
+        for one in self.together(self.fail, ('one', 'one')):
+            self.assertIsInstance(one.exception(), ZeroDivisionError)
+        self.assertEqual(1, self.calls)
+
+    def test_the_next_one_starts_anew(self) -> None:
+        self.go_on.set()
+        self.assertRaises(
+            ZeroDivisionError, self.flights.join, 'one', self.fail)
+        self.assertEqual(2, self.flights.join('one', self.act))
 
 
 class LocksTest(test_base.BaseTestCase):

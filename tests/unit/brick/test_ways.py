@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 import dataclasses
 import errno
 import socket
@@ -108,6 +109,38 @@ class NativeTest(base.BrickTestCase):
         self.connect()
         self.assertEqual(3, len(self.calls('connect')))
         self.assertEqual(3, self.connected())
+
+    def test_many_at_once_have_it_connected_once(self) -> None:
+        numbers = range(1, 21)
+        for number in numbers:
+            self.kernel.grant(self.nqn, base.volume(number))
+
+        def attach(number: int) -> str:
+            return self.connector().connect_volume(
+                self.properties(number, self.nqn))['path']
+
+        with mock.patch.object(
+                probe, 'reachable', autospec=True,
+                side_effect=probe.reachable) as asked, \
+                futures.ThreadPoolExecutor(len(numbers)) as pool:
+            paths = list(pool.map(attach, numbers))
+        self.assertEqual(len(numbers), len(set(paths)))
+        self.assertEqual(3, len(self.calls('connect')))
+        self.assertEqual(3, asked.call_count)
+
+    def test_each_of_many_says_which_volume_it_was(self) -> None:
+        """Though what went wrong is found out for all of them."""
+        self.fake.dead.update(self.fake.nodes)
+
+        def attach(number: int) -> str:
+            error = self.assertRaises(
+                errors.NotVisible, self.connector().connect_volume,
+                self.properties(number, self.nqn))
+            return str(error)
+
+        with futures.ThreadPoolExecutor(4) as pool:
+            for number, text in enumerate(pool.map(attach, range(1, 5)), 1):
+                self.assertIn(base.volume(number), text)
 
     def test_worker_threads_know_the_request(self) -> None:
         self.useFixture(context_fixture.ClearRequestContext())
