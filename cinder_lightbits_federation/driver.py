@@ -107,6 +107,11 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         return self._running.shared.desk
 
     @property
+    def cloud(self) -> Any:
+        """Cinder's API, likewise; None if none is configured."""
+        return self._running.cloud
+
+    @property
     def _running(self) -> Service:
         if self._service is None:
             raise told_as(errors.FederationError(

@@ -26,8 +26,10 @@ from cinder import context
 from cinder import exception
 from cinder import objects
 
+from cinder_lightbits_federation.copy.delivery import Registrar
 from cinder_lightbits_federation.copy.errors import Cancelled
 from cinder_lightbits_federation.copy.state import State
+from cinder_lightbits_federation.copy.thick import ThickClones
 from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.runner import Handler
 from cinder_lightbits_federation.jobs.runner import Task
@@ -35,18 +37,34 @@ from cinder_lightbits_federation.mobility import CLONE
 from cinder_lightbits_federation.mobility import MIGRATE
 from cinder_lightbits_federation.mobility import MobilityMixin
 from cinder_lightbits_federation.refs import VolumeRef
+from cinder_lightbits_federation.registrar import CinderRegistrar
+from cinder_lightbits_federation.settings import PoolMode
+from cinder_lightbits_federation.statistics import FEDERATION_POOL
 
 
 class JobsMixin(MobilityMixin):
     """Does queued jobs, and finishes those that others have left."""
 
+    @property
+    def cloud(self) -> Any:
+        """Cinder's API, None if none is configured; the driver has it."""
+        raise NotImplementedError
+
     def handlers(self) -> Mapping[str, Handler]:
         """:returns: what does jobs from the start, by kind."""
-        return {}
+        return ThickClones(self.transfer, self._registrar()).handlers()
 
     def finishers(self) -> Mapping[str, Handler]:
         """:returns: what cleans up after the jobs of dead services."""
         return {MIGRATE: self._take_back, CLONE: self._take_back}
+
+    def _registrar(self) -> Registrar | None:
+        if self.cloud is None:
+            return None
+        by_cluster = self.federation.settings.pools is PoolMode.CLUSTER
+        return CinderRegistrar(
+            self.cloud, self.host,
+            lambda name: name if by_cluster else FEDERATION_POOL)
 
     def _take_back(self, task: Task) -> None:
         """Bring a move or a clone to the end that was asked for.

@@ -253,6 +253,8 @@ class Manage:
     def _owned(self, marks: Mapping[str, str]) -> str | None:
         owner = marks.get(ownership.LABEL_OWNER)
         if owner == self._owner.federation_id:
+            if ownership.LABEL_OFFERED in marks:
+                return None
             return (f'it belongs to this cloud already, to record '
                     f'{marks.get(ownership.LABEL_ID)}')
         if owner or marks.get(ownership.LABEL_ID):

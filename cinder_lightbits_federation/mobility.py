@@ -194,12 +194,16 @@ class MobilityMixin:
     def _mover(self) -> Mover:
         return PrivilegedMover()
 
-    def transfer(self) -> Transfer:
-        """:returns: what makes thick copies, as it is configured now."""
+    def transfer(self, rate: int | None = None) -> Transfer:
+        """Make what makes thick copies, as it is configured now.
+
+        :param rate: bytes per second at most; None as configured.
+        """
         copies = self.federation.settings.copies
         return Transfer(
             self.federation, self._attacher(), self._mover(),
-            Slots(get_lock, copies.jobs), Manner(copies.rate, copies.verify))
+            Slots(get_lock, copies.jobs),
+            Manner(copies.rate if rate is None else rate, copies.verify))
 
     def _relocation(self) -> Relocation:
         return Relocation(self.transfer())

@@ -138,9 +138,10 @@ backend_opts = [
     cfg.StrOpt(
         'lightbits_os_cloud',
         help='Cloud of clouds.yaml by which this service asks Cinder to move '
-             'volumes, as an administrator. Without it drains and rebalances '
-             'are done by the command that asks for them, and only there. A '
-             'change needs a restart.'),
+             'volumes, and to take over thick clones, as an administrator. '
+             'Without it drains and rebalances are done by the command that '
+             'asks for them, and only there, and thick clones stay without '
+             'Cinder. A change needs a restart.'),
     cfg.StrOpt(
         'lightbits_store_connection', secret=True,
         help='Database that all services of the backend share, for jobs and '

@@ -38,6 +38,9 @@ LABEL_FORMAT = 'cinder_format'
 LABEL_PROJECT = 'cinder_project'
 LABEL_USER = 'cinder_user'
 
+# On what is ours and complete, and waits for a record that takes it over.
+LABEL_OFFERED = 'cinder_offered'
+
 COPY_PREFIX = 'for_copy_'
 
 # Formats of labels and descriptions. Those without a tenant are of the first.
@@ -134,6 +137,11 @@ def labels_for(owner: Owner, name_id: str, attempt: str,
             LABEL_ID: _value('name_id', name_id),
             LABEL_ATTEMPT: _value('attempt', attempt),
             **(tenant.labels if tenant else {})}
+
+
+def offered(labels: Mapping[str, str]) -> dict[str, str]:
+    """:returns: labels that let another record take the object over."""
+    return {**labels, LABEL_OFFERED: 'yes'}
 
 
 def _value(field: str, value: str) -> str:

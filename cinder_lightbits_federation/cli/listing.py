@@ -236,7 +236,17 @@ class ObjectShow(Objects[T], base.ShowCommand):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:
         """Find the object, its record first."""
-        wanted = parsed_args.object
+        item = self.one(parsed_args.object)
+        fields = self.rows([item])[0]
+        fields.update(self._recorded(fields['cinder_id']))
+        return tuple(fields), tuple(fields.values())
+
+    def one(self, wanted: str) -> Item[T]:
+        """Find the one object that is meant; see `find`.
+
+        :raises FailedError, SilentError: there is none.
+        :raises UsageError: there are several.
+        """
         found = self.find(wanted)
         self.tell_silent(self.session.registry, dict(found.silent))
         if not found.items:
@@ -247,10 +257,7 @@ class ObjectShow(Objects[T], base.ShowCommand):
                                for item in found.items)
             raise UsageError(f'{wanted} is several objects: {places}; name '
                              f'one by its UUID')
-        item = found.items[0]
-        fields = self.rows([item])[0]
-        fields.update(self._recorded(fields['cinder_id']))
-        return tuple(fields), tuple(fields.values())
+        return found.items[0]
 
     def find(self, wanted: str) -> Listing[T]:
         """:returns: what has this name, UUID on a cluster or ID in Cinder."""

@@ -29,6 +29,7 @@ from cinder_lightbits_federation.cli import attach
 from cinder_lightbits_federation.cli import audit
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli import capacity
+from cinder_lightbits_federation.cli import cloning
 from cinder_lightbits_federation.cli import clusters
 from cinder_lightbits_federation.cli import credentials
 from cinder_lightbits_federation.cli import decisions
@@ -92,11 +93,13 @@ COMMANDS: dict[str, type[command.Command]] = {
     'pools check-switch': pools.PoolsCheckSwitch,
     'rebalance plan': moving.RebalancePlan,
     'rebalance run': moving.RebalanceRun,
+    'snapshot clone': cloning.SnapshotClone,
     'snapshot list': listing.SnapshotList,
     'snapshot show': listing.SnapshotShow,
     'thaw': upgrading.Thaw,
     'upgrade finalize': upgrading.UpgradeFinalize,
     'upgrade status': upgrading.UpgradeStatus,
+    'volume clone': cloning.VolumeClone,
     'volume list': listing.VolumeList,
     'volume show': listing.VolumeShow,
 }

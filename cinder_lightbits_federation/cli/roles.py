@@ -129,12 +129,18 @@ NEEDS: Mapping[str, Needs] = {
     'rebalance run': Needs(
         Role.VIEWER, files='reads the configuration and clouds.yaml',
         database="read; the services' own: written", better=_HEALTH),
+    'snapshot clone': Needs(
+        Role.VIEWER, database="read; the services' own: written",
+        better=_PROJECTS),
     'snapshot list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'snapshot show': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'thaw': Needs(Role.NONE, files=_STORE),
     'upgrade finalize': Needs(Role.NONE, files=_STORE,
                               database='read (services)'),
     'upgrade status': Needs(Role.NONE, database='read (services)'),
+    'volume clone': Needs(
+        Role.VIEWER, database="read; the services' own: written",
+        better=_PROJECTS),
     'volume list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'volume show': Needs(Role.VIEWER, database='read', better=_PROJECTS),
 }

@@ -34,7 +34,7 @@ DATA = 4 * MIB
 CHECKPOINT = MIB
 
 
-class KilledTest(test_transfer.CopyTestCase):
+class KilledTestCase(test_transfer.CopyTestCase):
 
     def setUp(self) -> None:
         super().setUp()
@@ -83,6 +83,9 @@ class KilledTest(test_transfer.CopyTestCase):
         root = self.path(record).parents[1]
         return {name: str(root / array.name)
                 for name, array in self.arrays.items()}
+
+
+class KilledTest(KilledTestCase):
 
     def check(self, point: str) -> None:
         """Kill at a point, have another host go on, and look."""

@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A process that moves a volume and is killed at a named point.
+"""A process that moves or clones a volume and is killed at a named point.
 
 Reads orders, one JSON object per line, and forks a child for each: what is
 imported once need not be again. Answers each with the child's exit status,
@@ -29,6 +29,7 @@ import os  # noqa: E402
 import pathlib  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
+import threading  # noqa: E402
 import traceback  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -36,6 +37,7 @@ from tooz import coordination  # noqa: E402
 
 from cinder_lightbits_federation.copy import devices  # noqa: E402
 from cinder_lightbits_federation.copy.engine import Manner  # noqa: E402
+from cinder_lightbits_federation.copy.errors import Cancelled  # noqa: E402
 from cinder_lightbits_federation.copy.extents import Extent  # noqa: E402
 from cinder_lightbits_federation.copy.pieces import Pieces  # noqa: E402
 from cinder_lightbits_federation.copy.relocation import (  # noqa: E402
@@ -43,15 +45,19 @@ from cinder_lightbits_federation.copy.relocation import (  # noqa: E402
 from cinder_lightbits_federation.copy.slots import Slots  # noqa: E402
 from cinder_lightbits_federation.copy.state import Stage  # noqa: E402
 from cinder_lightbits_federation.copy.state import State  # noqa: E402
+from cinder_lightbits_federation.copy.thick import RESULT  # noqa: E402
+from cinder_lightbits_federation.copy.thick import ThickClones  # noqa: E402
 from cinder_lightbits_federation.copy.transfer import Transfer  # noqa: E402
 from cinder_lightbits_federation import errors  # noqa: E402
 from cinder_lightbits_federation.federation import Federation  # noqa: E402
 from cinder_lightbits_federation.jobs.book import Book  # noqa: E402
 from cinder_lightbits_federation.jobs.claims import Desk  # noqa: E402
 from cinder_lightbits_federation.jobs.claims import HeldJob  # noqa: E402
+from cinder_lightbits_federation.jobs.runner import Task  # noqa: E402
 from cinder_lightbits_federation.lightbits import client  # noqa: E402
 from cinder_lightbits_federation import loader  # noqa: E402
 from cinder_lightbits_federation.location import Location  # noqa: E402
+from cinder_lightbits_federation.manage import Manage  # noqa: E402
 from cinder_lightbits_federation.options import backend_opts  # noqa: E402
 from cinder_lightbits_federation.refs import CreateRequest  # noqa: E402
 from cinder_lightbits_federation.refs import VolumeRef  # noqa: E402
@@ -61,8 +67,9 @@ from cinder_lightbits_federation.store.engine import Store  # noqa: E402
 from cinder_lightbits_federation.timing import Deadline  # noqa: E402
 from cinder_lightbits_federation.timing import wait_until  # noqa: E402
 from tests.copying import files  # noqa: E402
+from tests.unit.copy.books import Books  # noqa: E402
 
-LEASE = 1.0
+LEASE = 0.5
 
 Point = Callable[[], None]
 
@@ -77,6 +84,9 @@ class Order:
         row of Cinder's database.
     :param moved: file that what was copied is written to.
     :param point: where to be killed; None to do all of it.
+    :param kind: of the job.
+    :param clone: the parameters of a thick clone; empty for a move.
+    :param books: file that stands for Cinder.
     """
 
     config: str
@@ -92,6 +102,9 @@ class Order:
     checkpoint: int
     nqn: str
     point: str | None = None
+    kind: str = 'migrate'
+    clone: dict[str, Any] = dataclasses.field(default_factory=dict)
+    books: str = ''
 
 
 def _die() -> None:
@@ -222,11 +235,32 @@ POINTS: dict[str, Point] = {
 }
 HALF = 'in the middle of a batch'
 
+_COPYING = ('nothing is made yet', 'the target is made, not recorded',
+            'the snapshot is taken, not recorded', HALF,
+            'what was read is removed', 'all is copied')
+CLONE_POINTS: dict[str, Point] = {
+    **{name: POINTS[name] for name in _COPYING},
+    'the clone is offered': _after(_API, 'update_volume', 5),
+    'Cinder was asked': _before(Manage, 'adopt_volume', 1),
+    'Cinder has it and does not know': _after(Manage, 'adopt_volume', 1),
+    'Cinder has taken it over': _after(Books, 'manage', 1),
+    'the result is written down': _after(
+        HeldJob, 'save', 1, lambda _self, state, *rest: RESULT in state),
+    'the mark is gone': _after(Books, 'unmark', 1),
+}
+FREE_POINTS: dict[str, Point] = {
+    'all is copied': POINTS['all is copied'],
+    'it is let go of': _after(_API, 'update_volume', 5),
+    'the result is written down': CLONE_POINTS['the result is written down'],
+}
+# Exit status of a job that was cancelled.
+CANCELLED = 3
+
 
 def _held(desk: Desk, order: Order) -> HeldJob:
     def begin() -> HeldJob | None:
         try:
-            return desk.begin('migrate', order.name_id, {})
+            return desk.begin(order.kind, order.name_id, order.clone)
         except errors.FederationError:
             return None
 
@@ -244,23 +278,32 @@ def _work(order: Order) -> None:
 
     federation = Federation(settings, get_lock)
     federation.start()
-    record = _Record(order.record)
-    ref = VolumeRef(order.name, order.name_id, 'default', record.read())
-    request = CreateRequest(ref, order.size, VolumeSpec(), record)
-    relocation = Relocation(Transfer(
+    transfer = Transfer(
         federation, files.FolderAttacher(order.folders, order.nqn),
         _Mover(order.moved, order.point == HALF), Slots(get_lock, 2),
-        Manner(checkpoint=order.checkpoint)))
+        Manner(checkpoint=order.checkpoint))
     wait_until(lambda: all(item.uuid for item in federation.registry.clusters)
                or None, Deadline.after(30), 'the clusters')
     desk = Desk(Book(Store(parse(order.store)), 'mover', LEASE),
                 order.nqn)
     if order.point is not None:
-        POINTS[order.point]()
+        {**POINTS, **CLONE_POINTS, **FREE_POINTS}[order.point]()
     held = _held(desk, order)
     with desk.ending(held):
-        relocation.move(request, held)
+        if order.clone:
+            ThickClones(
+                lambda rate: transfer, Books(federation, order.books), LEASE
+            ).handlers()[order.kind](Task(held, threading.Event()))
+        else:
+            _move(transfer, order, held)
     federation.stop()
+
+
+def _move(transfer: Transfer, order: Order, held: HeldJob) -> None:
+    record = _Record(order.record)
+    ref = VolumeRef(order.name, order.name_id, 'default', record.read())
+    request = CreateRequest(ref, order.size, VolumeSpec(), record)
+    Relocation(transfer).move(request, held)
 
 
 def _child(order: Order) -> None:
@@ -268,9 +311,11 @@ def _child(order: Order) -> None:
     try:
         _work(order)
         status = 0
+    except Cancelled:
+        status = CANCELLED
     finally:
         # Not the exit of an interpreter: that belongs to the parent.
-        if status:
+        if status == 1:
             traceback.print_exc()
         os._exit(status)
 
