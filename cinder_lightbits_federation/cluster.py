@@ -231,8 +231,8 @@ class Cluster:
         vitals = self._vitals
         return vitals is None or time.monotonic() - vitals.taken_at > max_age
 
-    def view(self, reserved: int, recent_creates: int
-             ) -> ClusterView:
+    def view(self, reserved: int, recent_creates: int,
+             unknown_to: tuple[str, ...] = ()) -> ClusterView:
         """:returns: an immutable picture for the placement."""
         vitals, facts, status = self._vitals, self._facts, self._status
         return ClusterView(
@@ -250,14 +250,15 @@ class Cluster:
                        is model.UpgradeStatus.UPGRADING),
             recent_creates=recent_creates,
             observed_age=(time.monotonic() - vitals.taken_at
-                          if vitals else None))
+                          if vitals else None),
+            unknown_to=unknown_to)
 
     def _projects(self) -> frozenset[str] | None:
         """The cluster's projects by the names the federation has for them."""
         known = self._facts.projects if self._facts else None
-        if known is None:
-            return None
         mapped = self.settings.project_map
+        if known is None or not mapped:
+            return known
         return frozenset(known - mapped.keys()).union(
             name for name, local in mapped.items() if local in known)
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
+import itertools
 import random
 
 from cinder_lightbits_federation import room
@@ -339,13 +340,12 @@ def _weigh(views: Sequence[ClusterView], request: PlacementRequest,
            greedy: frozenset[str],
            lots: Mapping[str, float]) -> list[_Weighed]:
     heaviest = max((view.load for view in views), default=0) or 1
+    notes = ('capacity unknown', 'upgrading', 'had its share')
     weighed = []
     for view in views:
         ratio = view.ratio(request.needed)
         tier = (ratio is None, view.upgrading, view.uuid in greedy)
-        notes = ('capacity unknown', 'upgrading', 'had its share')
-        note = ', '.join(
-            text for text, holds in zip(notes, tier, strict=True) if holds)
+        note = ', '.join(itertools.compress(notes, tier))
         weighed.append(_Weighed(
             Candidate(view.uuid, view.name, ratio, note), tier,
             view.load / heaviest if ratio is None else ratio,

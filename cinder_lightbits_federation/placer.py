@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import random
 import threading
@@ -69,13 +69,12 @@ class Placer:
         """:returns: pictures of all clusters, reservations counted."""
         now = time.monotonic()
         recent = self.reservations.recent_creates(now)
-        return tuple(self._view(cluster, recent.get(cluster.uuid or '', 0),
-                                now)
+        return tuple(self._view(cluster, recent, now)
                      for cluster in self._registry.clusters)
 
     def view(self, cluster: Cluster) -> ClusterView:
         """:returns: a picture of one cluster, reservations counted."""
-        return self._view(cluster, 0, time.monotonic())
+        return self._view(cluster, {}, time.monotonic())
 
     def place(self, request: PlacementRequest, deadline: Deadline
               ) -> tuple[Decision, Reservation | None]:
@@ -138,11 +137,10 @@ class Placer:
         return [self._registry.by_uuid(candidate.uuid)
                 for candidate in decision.ranked[:LEADERS]]
 
-    def _view(self, cluster: Cluster, recent: int, now: float
+    def _view(self, cluster: Cluster, recent: Mapping[str, int], now: float
               ) -> ClusterView:
-        vitals = cluster.vitals
+        vitals, uuid = cluster.vitals, cluster.uuid or ''
         reserved = self.reservations.outstanding(
-            cluster.uuid or '', vitals.taken_at if vitals else None, now)
-        return dataclasses.replace(
-            cluster.view(reserved, recent),
-            unknown_to=self._registry.strangers.get(cluster.name, ()))
+            uuid, vitals.taken_at if vitals else None, now)
+        return cluster.view(reserved, recent.get(uuid, 0),
+                            self._registry.strangers.get(cluster.name, ()))
