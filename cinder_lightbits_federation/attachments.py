@@ -110,12 +110,14 @@ class Attachments:
 
     def detach_all(self, ref: VolumeRef, deadline: Deadline) -> None:
         """Take every host's access away. Idempotent."""
-        def expel(_cluster: Cluster, now: model.Volume
+        def expel(cluster: Cluster, now: model.Volume
                   ) -> model.VolumeChange | None:
             change = access.revoke_all(now)
             if change is not None:
-                LOG.warning('Removing the access of %s to volume %s.',
-                            ', '.join(sorted(now.acl)) or 'nobody', ref.name)
+                LOG.warning('Removing the access of %s to volume %s on '
+                            'cluster %s.',
+                            ', '.join(sorted(now.acl)) or 'nobody', ref.name,
+                            cluster.name)
             return change
 
         self._expel(ref, expel, deadline)
@@ -124,8 +126,8 @@ class Attachments:
         try:
             self._editor.change(ref, hook, deadline)
         except (errors.ObjectMissing, lb_errors.NotFound) as exc:
-            LOG.warning('No access to remove from volume %s: %s', ref.name,
-                        exc)
+            LOG.warning('No access to remove from volume %s on cluster %s: '
+                        '%s', ref.name, ref.cluster_uuid, exc)
 
     def _info(self, cluster: Cluster, deadline: Deadline
               ) -> model.ClusterInfo:

@@ -323,8 +323,9 @@ class Creator:
         except (lb_errors.LightbitsError, errors.OperationFailed,
                 DeadlineExceeded) as exc:
             # It holds no data; the audit names it.
-            LOG.warning('Volume %s (%s), which is of no use, could not be '
-                        'removed: %s', volume.name, volume.uuid, exc)
+            LOG.warning('Volume %s (%s) on cluster %s, which is of no use, '
+                        'could not be removed: %s', volume.name, volume.uuid,
+                        cluster.name, exc)
 
     def _foreign(self, volume: model.Volume, recipe: Recipe) -> bool:
         return ownership.claim_of(

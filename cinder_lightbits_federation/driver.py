@@ -294,8 +294,8 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
                 # Attached once more while it was on its way out.
                 self.federation.attachments.attach(ref, host, others,
                                                    deadline)
-            LOG.info('Volume %s stays attached to host %s.', volume.id,
-                     host.host)
+            LOG.info('Volume %s on cluster %s stays attached to host %s.',
+                     volume.id, ref.cluster_uuid, host.host)
             return True
 
     def _terminate_all(self, volume: Any, force: bool) -> None:

@@ -176,8 +176,8 @@ class Federation:
         for found in self._to_delete(ref, deadline):
             if attempt is not None and ownership.attempt_of(
                     found.thing.labels) not in (attempt, None):
-                LOG.info('Volume %s was taken over by another attempt.',
-                         ref.name)
+                LOG.info('Volume %s on cluster %s was taken over by another '
+                         'attempt.', ref.name, found.cluster.name)
                 continue
 
             def check(now: model.Volume) -> None:
@@ -223,8 +223,8 @@ class Federation:
                 self._project(spec)),
             spec, self.settings.default_replicas)
         if misfit is not None:
-            LOG.info('Volume %s cannot be retyped in place: %s', ref.name,
-                     misfit)
+            LOG.info('Volume %s cannot be retyped on cluster %s: %s',
+                     ref.name, found.cluster.name, misfit)
             return False
 
         def adjust(_cluster: Cluster, now: model.Volume
@@ -272,18 +272,21 @@ class Federation:
         while True:
             decision, held = placed or self.placer.place(wanted, deadline)
             placed = None
-            LOG.info('placement volume=%s size=%d replicas=%d %s',
-                     request.ref.name_id, request.size, wanted.replicas,
-                     decision.explain())
             self.placer.remember(request.ref.name_id, request.size, decision)
-            if held is None:
-                raise self._nowhere(request, decision)
+            level, asked = logging.INFO, held.cluster_uuid if held else ''
             try:
+                if held is None:
+                    raise self._nowhere(request, decision)
                 return self._make_on(decision, held, request, source,
                                      attempt, deadline)
             except Refused as exc:
                 wanted = dataclasses.replace(wanted, exclude={
-                    **wanted.exclude, held.cluster_uuid: str(exc)})
+                    **wanted.exclude, asked: str(exc)})
+                level = logging.DEBUG  # The next decision has it among its.
+            finally:
+                LOG.log(level, 'placement volume=%s size=%d replicas=%d %s',
+                        request.ref.name_id, request.size, wanted.replicas,
+                        decision.explain())
 
     def _make_on(self, decision: Decision, held: Reservation,
                  request: CreateRequest, source: Source | None, attempt: str,

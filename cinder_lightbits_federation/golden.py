@@ -336,8 +336,9 @@ class Golden:
             left = room.unpromised(self._placer.view(found.cluster),
                                    self._registry.settings.policy)
             if left is not None and left < needed:
-                LOG.info('No master of image %s is made: cluster %s has no '
-                         'room for it.', ticket.image.id, found.cluster.name)
+                LOG.info('No master of image %s is made of volume %s: '
+                         'cluster %s has no room for it.', ticket.image.id,
+                         ref.name, found.cluster.name)
                 return
             self._maker.make(
                 found, ref, ticket.image,
@@ -345,8 +346,9 @@ class Golden:
                 deadline)
             self.grown.set()
         except TROUBLE as exc:
-            LOG.warning('No master was made of image %s: %s',
-                        ticket.image.id, exc)
+            LOG.warning('No master of image %s was made of volume %s on '
+                        'cluster %s: %s', ticket.image.id, ref.name,
+                        ref.cluster_uuid, exc)
 
     def _deadline(self) -> Deadline:
         return Deadline.after(self._registry.settings.operation_timeout)

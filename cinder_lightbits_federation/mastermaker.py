@@ -68,7 +68,9 @@ class MasterMaker:
         volume = self._settled(found.cluster, volume, deadline)
         volume = self._shrunk(found.cluster, volume, image, deadline)
         lost = master.snapshot_uuid if master is not None else None
-        self._finish(found.cluster, volume, lost, deadline)
+        if self._finish(found.cluster, volume, lost, deadline):
+            LOG.info('Cluster %s has a master of image %s now, of volume %s: '
+                     '%s.', found.cluster.name, image.id, ref.name, name)
 
     def _clone(self, found: Found[model.Volume], ref: VolumeRef,
                image: Image, name: str, deadline: Deadline) -> model.Volume:
@@ -157,10 +159,11 @@ class MasterMaker:
             return volume
 
     def _finish(self, cluster: Cluster, volume: model.Volume,
-                lost: str | None, deadline: Deadline) -> None:
+                lost: str | None, deadline: Deadline) -> bool:
         """Take the snapshot and publish it; only one can be published.
 
         :param lost: UUID of a published snapshot that is not there any more.
+        :returns: whether it is this one.
         """
         attempt = ownership.new_attempt()
         taken = self._snapshots.take(
@@ -180,7 +183,5 @@ class MasterMaker:
                                         deadline=deadline)
         if done.labels.get(goldenrules.LABEL_SNAPSHOT) != taken.uuid:
             self._masters.drop(cluster, volume.project, taken, deadline)
-            return
-        LOG.info('Cluster %s has a master of image %s now: %s.',
-                 cluster.name, done.labels.get(goldenrules.LABEL_IMAGE),
-                 volume.name)
+            return False
+        return True

@@ -52,6 +52,11 @@ class VolumeRef:
     location: Location | None = None
     tenant: Tenant | None = None
 
+    @property
+    def cluster_uuid(self) -> str:
+        """UUID of the cluster that is recorded, empty if none is."""
+        return self.location.cluster_uuid if self.location else ''
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SnapshotRef:

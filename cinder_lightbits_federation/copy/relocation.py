@@ -119,8 +119,8 @@ class Relocation:
         state = State.parse(ledger.load())
         if (state is not None and not _wanted(request, state.target)
                 and not _names(ref.location, state.target)):
-            LOG.info('Volume %s is to go elsewhere than it was going.',
-                     ref.name)
+            LOG.info('Volume %s of cluster %s is to go elsewhere than it was '
+                     'going.', ref.name, ref.cluster_uuid)
             self._transfer.undo(ref.name_id, ledger)
             state = None
         if state is not None and state.stage is Stage.COPIED:
