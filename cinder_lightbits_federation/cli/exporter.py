@@ -15,6 +15,9 @@ from __future__ import annotations
 
 import argparse
 import functools
+import multiprocessing
+from multiprocessing import connection
+import os
 import signal
 import threading
 from types import FrameType
@@ -31,6 +34,7 @@ from cinder_lightbits_federation.audit.database import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.outcome import CommandError
 from cinder_lightbits_federation.cli.outcome import UsageError
+from cinder_lightbits_federation.cli.session import Arguments
 from cinder_lightbits_federation.cli.session import Session
 from cinder_lightbits_federation.exporter import arrays
 from cinder_lightbits_federation.exporter import books
@@ -42,6 +46,9 @@ from cinder_lightbits_federation.watcher import Watcher
 ADDRESS = '127.0.0.1:9640'
 AUDIT_INTERVAL = 3600.0
 WATCH_INTERVAL = 5.0
+
+#: How much an audit leaves the processor to others, as nice(1) has it.
+_POLITE = 10
 
 
 class Exporter(base.CommandMixin, command.Command):
@@ -177,6 +184,37 @@ def _audited(rounds: Rounds) -> arrays.Metrics:
 
 
 def _audit(session: Session) -> Report:
-    projects = {session.settings.project, *wanted_projects()}
-    return Auditor(Arrays(session.registry, projects), session.database,
-                   session.owner).run()
+    """Audit in a process of its own, for scrapes not to wait for it.
+
+    It ends when this process does.
+
+    :raises CommandError: it ended without a result; it has said why.
+    """
+    processes = multiprocessing.get_context('spawn')
+    receiver, sender = processes.Pipe(duplex=False)
+    child = processes.Process(target=_audit_apart, daemon=True,
+                              args=(session.arguments, sender))
+    child.start()
+    sender.close()
+    try:
+        report: Report = receiver.recv()
+    except EOFError:
+        child.join()
+        raise CommandError(f'the audit ended with {child.exitcode}') from None
+    finally:
+        receiver.close()
+    child.join()
+    return report
+
+
+def _audit_apart(arguments: Arguments, sender: connection.Connection
+                 ) -> None:
+    os.nice(_POLITE)
+    session = Session(arguments)
+    try:
+        registry = session.connect()
+        projects = {session.settings.project, *wanted_projects()}
+        sender.send(Auditor(Arrays(registry, projects), session.database,
+                            session.owner).run())
+    finally:
+        session.close()

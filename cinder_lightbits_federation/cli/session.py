@@ -81,7 +81,8 @@ class Session:
     """
 
     def __init__(self, arguments: Arguments) -> None:
-        self._arguments = arguments
+        #: What it was made of; another process can make the same.
+        self.arguments = arguments
         backends.read(arguments.files, arguments.dirs)
         self._service = cfg.ConfigOpts()
         self._service(args=[], default_config_files=self.files,
@@ -101,12 +102,12 @@ class Session:
     @functools.cached_property
     def backend(self) -> str:
         """Name of the backend section."""
-        return self._arguments.backend or backends.only()
+        return self.arguments.backend or backends.only()
 
     @functools.cached_property
     def host(self) -> str:
         """``host@backend``, as records have it without the pool."""
-        host = (self._arguments.host or self._option('backend_host')
+        host = (self.arguments.host or self._option('backend_host')
                 or CONF.host)
         return f'{host}@{self.backend}'
 
@@ -245,7 +246,7 @@ class Session:
 
     def deadline(self) -> Deadline:
         """:returns: until when one answer is waited for."""
-        return Deadline.after(self._arguments.timeout)
+        return Deadline.after(self.arguments.timeout)
 
     def cluster(self, name: str) -> Cluster:
         """Find a cluster by its name or its UUID.
@@ -272,8 +273,8 @@ class Session:
 
     def _timed(self, item: ClusterSettings) -> ClusterSettings:
         return dataclasses.replace(item, client=dataclasses.replace(
-            item.client, api_timeout=self._arguments.timeout,
-            connect_timeout=self._arguments.connect_timeout))
+            item.client, api_timeout=self.arguments.timeout,
+            connect_timeout=self.arguments.connect_timeout))
 
     def _option(self, name: str, group: str | None = None) -> str | None:
         """Read an option that only the service itself declares."""
