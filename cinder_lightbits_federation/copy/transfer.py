@@ -155,7 +155,6 @@ class Transfer:
         with contextlib.suppress(errors.Cancelled):
             ledger.save({}, 0, 0)
 
-
     def _remove_helpers(self, record: str, state: State) -> None:
         if state.source:
             uuid, project, _uuid = state.source
