@@ -14,8 +14,17 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from cinder.db import api as db_api
 import sqlalchemy
+
+# The tables of Cinder's database: until release 28 they were in a package
+# of the one kind of database there was.
+models: Any = importlib.import_module(
+    'cinder.db.models' if hasattr(db_api, 'get_engine')
+    else 'cinder.db.sqlalchemy.models')
 
 
 def engine() -> sqlalchemy.Engine:

@@ -20,12 +20,12 @@ import datetime
 import json
 from typing import Any
 
-from cinder.db import models
 from cinder import objects
 
 from cinder_lightbits_federation.adoption import rows
 from cinder_lightbits_federation.audit import database
 from cinder_lightbits_federation.location import Location
+from tests import releases
 from tests.unit.cli import base
 from tests.unit.driver import base as driver_base
 
@@ -109,7 +109,7 @@ class AdoptTestCase(base.CliTestCase):
         return ids
 
     def _volume(self, section: str, volume_id: str, number: int, uuid: str,
-                attached: bool, fields: dict[str, Any]) -> models.Volume:
+                attached: bool, fields: dict[str, Any]) -> Any:
         # Volumes that are older than the driver's own record of the UUID.
         place = (f'default {uuid}', 'default', None)[number % 3]
         values = {
@@ -120,7 +120,7 @@ class AdoptTestCase(base.CliTestCase):
             'provider_id': place, 'created_at': WHEN, 'updated_at': WHEN,
             'volume_type_id': self.type_of(section), 'use_quota': True,
             **fields}
-        return models.Volume(**values)
+        return releases.models.Volume(**values)
 
     def type_of(self, section: str) -> str:
         """:returns: the volume type that chooses a backend."""
@@ -131,8 +131,8 @@ class AdoptTestCase(base.CliTestCase):
         return known[section]
 
     @staticmethod
-    def _attachment(volume_id: str, nqn: str) -> models.VolumeAttachment:
-        return models.VolumeAttachment(
+    def _attachment(volume_id: str, nqn: str) -> Any:
+        return releases.models.VolumeAttachment(
             id=volume_id.replace('-4000-', '-4a00-'), volume_id=volume_id,
             attached_host='compute1', attach_status='attached',
             instance_uuid=volume_id, mountpoint='/dev/vdb', attach_mode='rw',
@@ -153,7 +153,7 @@ class AdoptTestCase(base.CliTestCase):
                  sourceVolumeUUID=uuid)
         self.settle()
         with database.writing() as session:
-            session.add(models.Snapshot(
+            session.add(releases.models.Snapshot(
                 id=snapshot_id, volume_id=volume_id, status='available',
                 volume_size=1, project_id='p', created_at=WHEN,
                 updated_at=WHEN, use_quota=True,

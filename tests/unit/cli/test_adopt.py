@@ -19,7 +19,6 @@ import os
 from typing import Any
 
 from cinder.db import api as db_api
-from cinder.db import models
 from cinder import objects
 from cinder.tests.unit import utils
 from cinder.volume.drivers import lightos as in_tree
@@ -28,6 +27,7 @@ from cinder_lightbits_federation.adoption import rows
 from cinder_lightbits_federation.audit import database
 from cinder_lightbits_federation.cli import lightos
 from cinder_lightbits_federation.cli.outcome import Outcome
+from tests import releases
 from tests.unit.cli import adopting
 from tests.unit.cli import base
 
@@ -174,7 +174,7 @@ class PlanTest(FewVolumesTestCase):
     def test_what_the_cluster_has_not(self) -> None:
         with database.writing() as session:
             for number, status in enumerate(('available', 'error')):
-                session.add(models.Volume(
+                session.add(releases.models.Volume(
                     id=f'99999999-0000-4000-8000-00000000000{number}',
                     host=f'stor1@{EAST}#{EAST}', size=1, status=status,
                     use_quota=True, volume_type_id=self.type_of(EAST)))
