@@ -155,15 +155,18 @@ class Mover:
         self._save(task, queue, now.blocked)
         if not queue and not self._running:
             return False
-        wait_until(lambda: self._step(task, queue, now.blocked),
-                   Deadline.after(PATIENCE), 'volumes to be moved')
+        while queue or self._running:
+            # A new wait after each change: small volumes are moved in less
+            # than the pause that a long wait comes to.
+            wait_until(lambda: self._step(task, queue, now.blocked),
+                       Deadline.after(PATIENCE), 'volumes to be moved')
         return True
 
     def _step(self, task: Task, queue: list[Item],
               blocked: Mapping[str, str]) -> bool | None:
         """Look at what is under way and begin more.
 
-        :returns: True when this round is done.
+        :returns: True when something has ended or begun.
         """
         task.check()
         ended = [item for item in list(self._running.values())
@@ -175,9 +178,10 @@ class Mover:
                and self._due()):
             self._begin(queue.pop(0))
             begun = True
-        if ended or begun:
-            self._save(task, queue, blocked)
-        return True if not queue and not self._running else None
+        if not ended and not begun:
+            return None
+        self._save(task, queue, blocked)
+        return True
 
     def _due(self) -> bool:
         if self._rate is None:

@@ -17,10 +17,12 @@ The moves copy the volumes' files, which stand in for NVMe namespaces.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent import futures
 import json
 import os
 import subprocess
-from typing import Any
+from typing import Any, ClassVar
 
 import fixtures
 
@@ -32,9 +34,16 @@ from tests.functional import base
 MIB = 1 << 20
 VOLUMES = 8
 CLEAN, FINDINGS = 0, 1
+SIDE_BY_SIDE = 8
 
 
-class DrainTest(base.FunctionalTest):
+class DrainTestCase(base.FunctionalTest):
+    """Three clusters that keep data in files, one of which is drained.
+
+    :cvar backend: options of the backend.
+    """
+
+    backend: ClassVar[Mapping[str, str]] = {}
 
     def setUp(self) -> None:
         super().setUp()
@@ -45,7 +54,8 @@ class DrainTest(base.FunctionalTest):
         assert path is not None
         self.useFixture(fixtures.EnvironmentVariable(
             file_driver.FOLDER, os.path.dirname(os.path.dirname(path))))
-        self.sdk = self.start(backend={'volume_driver': file_driver.DRIVER})
+        self.sdk = self.start(backend={
+            'volume_driver': file_driver.DRIVER, **self.backend})
 
     def process(self, *argv: str) -> subprocess.Popen[str]:
         """Start the operator's command over the files of the service."""
@@ -77,20 +87,35 @@ class DrainTest(base.FunctionalTest):
 
         self.wait(look, 'the service to apply the states', 60)
 
-    def fill(self) -> list[Any]:
-        """Make volumes on the cluster that is to be drained."""
+    def fill(self, wanted: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Make volumes on the cluster that is to be drained.
+
+        :param wanted: what each of them is, beside its size.
+        """
         for name in ('west', 'north'):
             self.command('cluster', 'set', name, '--disable', '--reason',
                          'filling')
         self.until_agreed()
-        made = [self.sdk.create_volume(size=1) for _number in range(VOLUMES)]
-        volumes = [self.settled(self.sdk, item) for item in made]
-        self.assertEqual({'east'}, {self.on_array(item)[0]
-                                    for item in volumes})
+        with futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            made = list(pool.map(
+                lambda item: self.sdk.create_volume(size=1, **item), wanted))
+        self.wait(lambda: all(
+            item.status == 'available'
+            for item in self.cloud.records().volumes), 'the volumes', 120)
+        self.assertEqual({'east'}, set(self.places(made).values()))
         for name in ('west', 'north'):
             self.command('cluster', 'set', name, '--reset')
         self.until_agreed()
-        return volumes
+        return made
+
+    def places(self, volumes: Iterable[Any]) -> dict[str, str]:
+        """Return the clusters that volumes are on, by their ids."""
+        held = {name: {item['name'] for item in cluster.state()['volumes']
+                       if item['state'] not in ('Deleting', 'Deleted')}
+                for name, cluster in self.clusters.items()}
+        return {volume.id: ' '.join(
+            name for name, names in held.items()
+            if f'volume-{volume.id}' in names) for volume in volumes}
 
     def path(self, volume: Any) -> str:
         """Return the file of a volume."""
@@ -99,8 +124,11 @@ class DrainTest(base.FunctionalTest):
         assert path is not None
         return path
 
+
+class DrainTest(DrainTestCase):
+
     def test_everything_that_can_leaves(self) -> None:
-        volumes = self.fill()
+        volumes = self.fill([{}] * VOLUMES)
         data = {}
         for number, volume in enumerate(volumes):
             data[volume.id] = os.urandom(MIB)
@@ -127,8 +155,7 @@ class DrainTest(base.FunctionalTest):
         self.assertEqual({snapped.id, attached.id}, set(reasons))
         self.assertEqual('it has 1 snapshots', reasons[snapped.id])
         self.assertIn('without a server', reasons[attached.id])
-        places = {item.id: self.on_array(item)[0]
-                  for item in volumes + meanwhile}
+        places = self.places(volumes + meanwhile)
         self.assertEqual({snapped.id, attached.id}, {
             key for key, place in places.items() if place == 'east'})
         for number, volume in enumerate(volumes):

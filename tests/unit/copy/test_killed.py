@@ -23,7 +23,12 @@ import subprocess
 import sys
 from typing import Any
 
+from cinder_lightbits_federation.jobs.book import Book
+from cinder_lightbits_federation.jobs.model import Job
+from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.location import Location
+from cinder_lightbits_federation.store.engine import parse
+from cinder_lightbits_federation.store.engine import Store
 from tests.copying import files
 from tests.unit.copy import test_transfer
 from tests.unit.copy import worker
@@ -84,6 +89,11 @@ class KilledTestCase(test_transfer.CopyTestCase):
         return {name: str(root / array.name)
                 for name, array in self.arrays.items()}
 
+    def jobs(self, order: worker.Order) -> list[Job]:
+        """The jobs of this test's move, those that have ended too."""
+        book = Book(Store(parse(order.store)), 'mover')
+        return [job for job in book.all() if job.subject == order.name_id]
+
 
 class KilledTest(KilledTestCase):
 
@@ -106,6 +116,9 @@ class KilledTest(KilledTestCase):
         # Nothing else is there, and nobody has access.
         self.assertEqual({home: [], there: [f"{record.name} ['ALLOW_NONE']"]},
                          self.objects(), point)
+        # Its job is one, and has ended.
+        job, = self.jobs(order)
+        self.assertIs(JobState.DONE, job.state, point)
         copied = sum(map(int, pathlib.Path(order.moved).read_text().split()))
         self.assertTrue(DATA <= copied <= DATA + CHECKPOINT,
                         f'{point}: {copied}')

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 from unittest import mock
 
@@ -24,6 +25,7 @@ from cinder_lightbits_federation.copy.engine import Manner
 from cinder_lightbits_federation.copy.relocation import Relocation
 from cinder_lightbits_federation.copy.slots import Slots
 from cinder_lightbits_federation.copy.transfer import Transfer
+from cinder_lightbits_federation.jobs.claims import HeldJob
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation import service
 from tests.copying import files
@@ -246,6 +248,45 @@ class MigrateTest(MobilityTestCase):
         self.assertEqual(before, self.objects())
         self.mover.copy = moved  # type: ignore[method-assign]
         self.assertIs(True, self.migrate(record))
+
+    def cancelled(self, record: Any, moment: int) -> bool:
+        """Migrate, and have the job cancelled at its n-th step.
+
+        :returns: False if it had no such step, and the volume has moved.
+        """
+        save, steps = HeldJob.save, itertools.count(1)
+
+        def asked(job: HeldJob, *args: Any) -> None:
+            if next(steps) == moment:
+                job.book.cancel(job.job.id)
+            save(job, *args)
+
+        with mock.patch.object(HeldJob, 'save', autospec=True,
+                               side_effect=asked):
+            try:
+                self.migrate(record)
+            except exception.CinderException:
+                return True
+        return False
+
+    def test_cancel_at_any_moment(self) -> None:
+        record = self.filled()
+        home, _found = self.on(record)
+        before = self.objects()
+        place = self.reread(record).provider_location
+        content = files.content(self.path(record))
+        moments = 0
+        while self.cancelled(record, moments + 1):
+            moments += 1
+            self.assertEqual(before, self.objects(), moments)
+            self.assertEqual(place, self.reread(record).provider_location)
+            self.assertEqual(content, files.content(self.path(record)))
+            self.assertEqual([], self.attacher.live)
+            job = self.drv.desk.book.latest('migrate', record.id)
+            self.assertIs(JobState.CANCELLED, job.state)
+        self.assertGreater(moments, 8)
+        self.assertNotEqual(home, self.on(record)[0])
+        self.assertEqual(content, files.content(self.path(record)))
 
     def test_with_a_pool_per_cluster(self) -> None:
         drv = self.restarted(lightbits_pools='cluster')
