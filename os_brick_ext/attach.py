@@ -80,6 +80,8 @@ class Attacher:
         # Before anything is asked for, so that no event is missed.
         with uevents.listen(self._kernel, props.key.wwid) as wake:
             fresh = self._way.want(props)
+            # What has happened by now the first look will show.
+            wake.wait(0.0)
             try:
                 return timing.wait_until(
                     _Arrival(self._kernel, self._way, props, deadline,

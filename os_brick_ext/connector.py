@@ -159,7 +159,9 @@ class LightbitsConnector(
                 connection_properties)
         except conn_props.InvalidConnectionProperties as exc:
             raise errors.BadProperties(str(exc)) from exc
-        self.check_multipath(connection_properties)
+        if not self.supports_multipath():
+            # Else it has nothing to say, and takes long to hide secrets.
+            self.check_multipath(connection_properties)
         found = self._attacher.connect(props)
         LOG.info('volume=%s cluster=%s attached as %s, %d paths',
                  props.volume_uuid, props.cluster_name or props.subsystem_nqn,

@@ -26,7 +26,6 @@ named like one.
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 import ipaddress
@@ -44,7 +43,7 @@ SECTOR_BYTES = 512
 # The kernel gives a page at most.
 LARGEST_VALUE = 4096
 
-_NAMESPACE = re.compile(r'nvme([0-9]+)n([0-9]+)')
+_NAMESPACE = re.compile(r'nvme[0-9]+n[0-9]+')
 _CONTROLLER = re.compile(r'nvme[0-9]+')
 
 
@@ -156,6 +155,15 @@ class _Ids:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, str]] = {}
+        self._names: dict[str, list[str]] = {}
+
+    def learn(self, name: str, wwid: str) -> None:
+        """Take note of a device that the kernel has told of."""
+        self._names[wwid] = [*self._names.get(wwid, ()), name]
+
+    def names(self, wwid: str) -> list[str]:
+        """:returns: the devices that had this id."""
+        return self._names.get(wwid, [])
 
     def look(self, folder: str, found: dict[str, int]) -> dict[str, str]:
         """:returns: the ids of devices by name, empty if not known yet.
@@ -164,12 +172,14 @@ class _Ids:
         :param found: their inodes by name.
         """
         known, now = self._known, {}
+        names: dict[str, list[str]] = {}
         for name, inode in found.items():
             kept = known.get(name)
             if kept is None or kept[0] != inode or not kept[1]:
                 kept = inode, _read(f'{folder}/{name}/wwid')
             now[name] = kept
-        self._known = now
+            names.setdefault(kept[1], []).append(name)
+        self._known, self._names = now, names
         return {name: wwid for name, (_inode, wwid) in now.items()}
 
 
@@ -204,8 +214,11 @@ class Sysfs:
         :returns: its block device; if there are several, which is so
             without native multipath, rather a usable one.
         """
-        wwid = key.wwid
-        found = sorted(self._namespaces(key.subsystem_nqn, wwid),
+        for name in self._ids.names(key.wwid):
+            known = self._namespace(name, key.subsystem_nqn, key.wwid)
+            if known is not None and known.usable:
+                return known
+        found = sorted(self._namespaces(key.subsystem_nqn, key.wwid),
                        key=lambda namespace: not namespace.usable)
         return found[0] if found else None
 
@@ -223,39 +236,44 @@ class Sysfs:
 
     def _namespaces(self, subsystem_nqn: str,
                     wwid: str | None = None) -> Iterator[Namespace]:
-        inodes = self._inodes()
-        ids = self._ids.look(self._blocks, {
-            name: inode for name, inode in inodes.items()
-            if _NAMESPACE.fullmatch(name)})
+        ids = self._ids.look(self._blocks, self._inodes())
         for name, known in ids.items():
-            if wwid not in (None, known):
-                continue
-            folder = f'{self._blocks}/{name}'
-            # Never by what is remembered alone.
-            here = _read(f'{folder}/wwid')
-            if (not here or wwid not in (None, here)
-                    or _read(f'{folder}/device/subsysnqn') != subsystem_nqn):
-                continue
-            node = f'{self.devices}/{name}'
-            yield Namespace(
-                name, node, os.path.exists(node), here, subsystem_nqn,
-                _number(_read(f'{folder}/size')) * SECTOR_BYTES,
-                self._servers(name, inodes))
+            if wwid in (None, known):
+                found = self._namespace(name, subsystem_nqn, wwid)
+                if found is not None:
+                    yield found
 
-    def _servers(self, name: str, names: Iterable[str]) -> tuple[str, ...]:
-        match = _NAMESPACE.fullmatch(name)
-        assert match  # noqa: S101 - the caller's choice of names
-        hidden = re.compile(rf'nvme{match[1]}c([0-9]+)n{match[2]}')
-        paths = [(path[1], path[0]) for path in map(hidden.fullmatch, names)
-                 if path]
-        if not paths:
+    def _namespace(self, name: str, subsystem_nqn: str,
+                   wwid: str | None) -> Namespace | None:
+        """:returns: a block device, if it is what is wanted now."""
+        folder = f'{self._blocks}/{name}'
+        # Never by what is remembered alone.
+        here = _read(f'{folder}/wwid')
+        if (not here or wwid not in (None, here)
+                or _read(f'{folder}/device/subsysnqn') != subsystem_nqn):
+            return None
+        node = f'{self.devices}/{name}'
+        return Namespace(
+            name, node, os.path.exists(node), here, subsystem_nqn,
+            _number(_read(f'{folder}/size')) * SECTOR_BYTES,
+            self._servers(name))
+
+    def _servers(self, name: str) -> tuple[str, ...]:
+        subsystem, number = name.removeprefix('nvme').split('n')
+        paths = {controller: f'{self._blocks}/nvme{subsystem}c'
+                 f"{controller.removeprefix('nvme')}n{number}"
+                 for controller in sorted(_names(self._controllers))
+                 if _CONTROLLER.fullmatch(controller)}
+        hidden = {controller: path for controller, path in paths.items()
+                  if os.path.exists(path)}
+        if not hidden:
             device = os.path.realpath(f'{self._blocks}/{name}/device')
             return ((os.path.basename(device),) if self._is_live(device)
                     else ())
         return tuple(
-            f'nvme{controller}' for controller, path in paths
-            if _read(f'{self._blocks}/{path}/ana_state') in ACCESSIBLE
-            and self._is_live(f'{self._controllers}/nvme{controller}'))
+            controller for controller, path in hidden.items()
+            if _read(f'{path}/ana_state') in ACCESSIBLE
+            and self._is_live(f'{self._controllers}/{controller}'))
 
     @staticmethod
     def _is_live(controller: str) -> bool:
@@ -267,7 +285,15 @@ class Sysfs:
 
         :param subsystem_nqn: only those of this subsystem.
         """
-        return list(self._found(subsystem_nqn))
+        return [self._controller(*found)
+                for found in self._found(subsystem_nqn)]
+
+    def _controller(self, name: str, nqn: str, state: str) -> Controller:
+        folder = f'{self._controllers}/{name}'
+        address, port = _parse_address(_read(f'{folder}/address'))
+        return Controller(
+            name, nqn, _read(f'{folder}/transport'), address, port,
+            state, _number(_read(f'{folder}/queue_count')))
 
     def connected(self, subsystem_nqn: str) -> bool:
         """:returns: whether there is a controller of the subsystem.
@@ -276,7 +302,9 @@ class Sysfs:
         """
         return any(True for _one in self._found(subsystem_nqn))
 
-    def _found(self, subsystem_nqn: str | None) -> Iterator[Controller]:
+    def _found(self, subsystem_nqn: str | None
+               ) -> Iterator[tuple[str, str, str]]:
+        """:returns: name, subsystem and state of each controller."""
         for name in sorted(_names(self._controllers)):
             if not _CONTROLLER.fullmatch(name):
                 continue
@@ -285,19 +313,20 @@ class Sysfs:
             if subsystem_nqn not in (None, nqn):
                 continue
             state = _read(f'{folder}/state')
-            if not state or state in LEAVING:
-                continue
-            address, port = _parse_address(_read(f'{folder}/address'))
-            yield Controller(
-                name, nqn, _read(f'{folder}/transport'), address, port,
-                state, _number(_read(f'{folder}/queue_count')))
+            if state and state not in LEAVING:
+                yield name, nqn, state
 
-    def wwid(self, name: str) -> str:
-        """:returns: the kernel's name for what is on a block device.
+    def learn(self, name: str) -> str:
+        """Take note of a block device that the kernel has told of.
 
-        Empty if there is no such device, or it is no namespace.
+        :returns: the kernel's name for what is on it; empty if there is no
+            such device, or it is no namespace.
         """
-        return _read(f'{self._blocks}/{name}/wwid')
+        wwid = (_read(f'{self._blocks}/{name}/wwid')
+                if _NAMESPACE.fullmatch(name) else '')
+        if wwid:
+            self._ids.learn(name, wwid)
+        return wwid
 
     def holders(self, name: str) -> list[str]:
         """:returns: devices built upon a block device, such as dm-0."""
@@ -314,15 +343,14 @@ class Sysfs:
 
     def all_nodes(self) -> list[str]:
         """:returns: paths of the nodes of all NVMe block devices."""
-        nodes = [f'{self.devices}/{name}' for name in self._inodes()
-                 if _NAMESPACE.fullmatch(name)]
+        nodes = [f'{self.devices}/{name}' for name in self._inodes()]
         return [node for node in nodes if os.path.exists(node)]
 
     def _inodes(self) -> dict[str, int]:
-        """:returns: inodes of NVMe block devices by name, in its order."""
+        """:returns: inodes of namespaces by name, in its order."""
         return {name: inode
                 for name, inode in sorted(_names(self._blocks).items())
-                if name.startswith('nvme')}
+                if _NAMESPACE.fullmatch(name)}
 
 
 def _names(folder: str) -> dict[str, int]:

@@ -27,6 +27,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 import errno
+import os
 import socket
 import threading
 
@@ -108,7 +109,6 @@ class Listener:
     @property
     def busy(self) -> bool:
         """Whether its thread runs."""
-        # After a fork the thread is the parent's.
         return self._thread is not None and self._thread.is_alive()
 
     @contextlib.contextmanager
@@ -155,7 +155,7 @@ class Listener:
         name = _device(event)
         if name is None:
             return
-        wwid = self._kernel.wwid(name) if name else ''
+        wwid = self._kernel.learn(name) if name else ''
         for waiter in waiters:
             if not name or waiter.wwid == wwid:
                 waiter.wake()
@@ -192,6 +192,8 @@ def _open() -> socket.socket | None:
 
 
 _LISTENERS: dict[str, Listener] = {}
+# Their threads stay with the parent, maybe holding a lock.
+os.register_at_fork(after_in_child=_LISTENERS.clear)
 
 
 def listen(kernel: sysfs.Sysfs,

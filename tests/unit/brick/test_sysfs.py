@@ -208,3 +208,20 @@ class SysfsTest(test_base.BaseTestCase):
         for name in ('nvme0', 'nvme1'):
             self.kernel.set_state(name, 'deleting')
         self.assertFalse(self.sysfs.connected(NQN))
+
+    def test_a_device_that_was_told_of_is_not_looked_for(self) -> None:
+        for number in range(2, 12):
+            self.kernel.grant(NQN, base.volume(number))
+        self.assertEqual(KEY.wwid, self.sysfs.learn('nvme0n1'))
+        before = self.read_files()
+        self.assertEqual('nvme0n1', self.found().name)
+        self.assertLess(self.read_files() - before, 10)
+
+    def test_what_is_told_of_but_is_no_volume(self) -> None:
+        for name in ('nvme0c0n1', 'nvme0n1p1', 'nvme0n7', 'sda', '../x'):
+            self.assertEqual('', self.sysfs.learn(name))
+
+    def test_a_device_that_was_told_of_and_is_gone(self) -> None:
+        self.sysfs.learn('nvme0n1')
+        self.kernel.withdraw(NQN, KEY.volume_uuid)
+        self.assertIsNone(self.sysfs.find(KEY))
