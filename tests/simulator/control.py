@@ -66,7 +66,7 @@ class Simulator:
         self.state_dir: str = ready['state_dir']
         self.ca_file: str = ready['ca_file']
         self._control = link.Control(self.control_address)
-        # Of the clusters it started with, for another process to use.
+        # Of the clusters it has made, for another process to use.
         self.infos: list[dict[str, typing.Any]] = ready['clusters']
         self.clusters: dict[str, SimCluster] = {
             info['name']: client.SimCluster(self._control, self.ca_file, info)
@@ -182,6 +182,7 @@ class Simulator:
         """
         body = {'name': name, 'nodes': nodes, **options}
         info = self._control.call('POST', '/control/clusters', body)
+        self.infos.append(info)
         made = client.SimCluster(self._control, self.ca_file, info)
         self.clusters[name] = made
         return made

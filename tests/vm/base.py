@@ -99,8 +99,8 @@ class KernelTestCase(unittest.TestCase):
     def cluster(self, ipv6: bool = False, nodes: int = 3) -> target.Cluster:
         """Have a cluster; all that are IPv6 have the same addresses."""
         number = next(_CLUSTERS)
-        addresses = [f'fd00::1:{node}' if ipv6 else f'127.0.{number}.{node}'
-                     for node in range(1, nodes + 1)]
+        addresses = (list(places.HOST_IPV6[:nodes]) if ipv6 else [
+            f'127.0.{number}.{node}' for node in range(1, nodes + 1)])
         cluster = target.Cluster(addresses, guest.HOST_NQN)
         # First the connections have to go, so this runs last.
         self.addCleanup(cluster.remove)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from tests import patching; patching.prepare()  # noqa: E702
 
+from collections.abc import Sequence  # noqa: E402
 import json  # noqa: E402
 import logging  # noqa: E402
 import os  # noqa: E402
@@ -30,11 +31,35 @@ import traceback  # noqa: E402
 from typing import Any  # noqa: E402
 
 from cinder import objects  # noqa: E402
+import os_brick  # noqa: E402
+from os_brick import privileged as brick_privileged  # noqa: E402
+from oslo_config import cfg  # noqa: E402
 
+from cinder_lightbits_federation.copy import devices  # noqa: E402
+from cinder_lightbits_federation.copy.extents import Extent  # noqa: E402
+from cinder_lightbits_federation.copy import privileged as copying  # noqa: E402
 from cinder_lightbits_federation import driver as lb_driver  # noqa: E402
+from os_brick_ext import options  # noqa: E402
+from os_brick_ext import privileged as ext_privileged  # noqa: E402
+from os_brick_ext import register  # noqa: E402
 from tests.bench import environment  # noqa: E402
 from tests.simulator import client  # noqa: E402
 from tests.simulator import link  # noqa: E402
+from tests.vm import places  # noqa: E402
+
+
+class CountingMover(devices.PrivilegedMover):
+    """Knows how many bytes it has written."""
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def copy(self, source: devices.Device, target: devices.Device,
+             extents: Sequence[Extent], fresh: bool) -> int:
+        """See `Mover.copy`."""
+        written = super().copy(source, target, extents, fresh)
+        self.written += written
+        return written
 
 
 class Calls:
@@ -44,6 +69,7 @@ class Calls:
         self._bench = bench
         self._driver: lb_driver.LightbitsFederationDriver | None = None
         self._types: dict[str, str] = {}
+        self._mover = CountingMover()
 
     @property
     def driver(self) -> lb_driver.LightbitsFederationDriver:
@@ -60,6 +86,9 @@ class Calls:
             for info in clusters}
         self._driver = self._bench.build_driver(
             lightbits_default_num_replicas=2)
+        self._driver._mover = (  # type: ignore[method-assign]
+            lambda: self._mover)
+        use_host(self._bench)
         self._driver.do_setup(self._bench.context)
         self._driver.check_for_setup_error()
 
@@ -81,9 +110,12 @@ class Calls:
 
     def create(self, cluster: str, size: int = 1, snapshot: str = '',
                volume: str = '') -> str:
-        """:returns: id of a new volume, maybe with the data of another."""
+        """:returns: id of a new volume, maybe with the data of another.
+
+        :param cluster: which one it must be on; empty for any.
+        """
         record = self._bench.volume(
-            size, self._type(cluster))
+            size, self._type(cluster) if cluster else None)
         if snapshot:
             update = self.driver.create_volume_from_snapshot(
                 record, self._snapshot(snapshot))
@@ -130,6 +162,20 @@ class Calls:
         self._bench.attachment(record, connector)
         return info
 
+    def move(self, volume: str) -> int:
+        """Move a volume to another cluster.
+
+        :returns: bytes that were written there.
+        """
+        before = self._mover.written
+        record = self._volume(volume)
+        moved, update = self.driver.migrate_volume(
+            self._bench.context, record,
+            {'host': f'{environment.HOST}#federation', 'capabilities': {}})
+        assert moved and update
+        environment.saved(record, update)
+        return self._mover.written - before
+
     def detach(self, volume: str, connector: dict[str, Any]) -> None:
         """Take a volume from a host, after the host let go of it."""
         record = self._volume(volume)
@@ -137,6 +183,22 @@ class Calls:
         for attachment in record.volume_attachment:
             if attachment.connector == connector:
                 attachment.destroy()
+
+
+def use_host(bench: environment.Environment) -> None:
+    """Attach volumes to this very host, as cinder-volume does.
+
+    Natively, and with the steps that need privilege as its own.
+    """
+    bench.configure({
+        'os_brick': {'lock_path': places.LOCKS,
+                     'lightos_discovery_client_dir_path': places.DROP_INS},
+        'os_brick_ext': {'mode': options.NATIVE}})
+    os_brick.setup(cfg.CONF)
+    register.register()
+    for context in (copying.default, ext_privileged.default,
+                    brick_privileged.default):
+        context.set_client_mode(False)
 
 
 def main() -> None:

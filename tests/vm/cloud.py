@@ -26,6 +26,8 @@ from tests.simulator import control
 from tests.vm import places
 
 CLUSTERS = ('east', 'west', 'north')
+# One whose nodes have IPv6 addresses for data, of this guest.
+IPV6 = 'six'
 
 
 class CallFailed(Exception):
@@ -62,6 +64,8 @@ class Cloud:
             str(places.SIMULATOR), clusters=','.join(CLUSTERS), nodes=3,
             data_plane='nvmet')
         try:
+            simulator.add_cluster(
+                IPV6, data_plane='nvmet', data_addresses=places.CLOUD_IPV6)
             self._call('start', {
                 'control': simulator.control_address,
                 'ca_file': simulator.ca_file,

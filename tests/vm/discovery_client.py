@@ -16,7 +16,7 @@ It keeps to what is known of the original: it reads files that are created in
 or renamed into its folder and not files that are edited; a bad line spoils
 its whole file; it connects what a discovery service reports and never
 disconnects anything; it answers on the port for metrics. Unlike the original
-it connects once per file, and does not follow a cluster.
+it connects only when there is a new file, and does not follow a cluster.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ import time
 from os_brick_ext import fabrics
 
 METRICS_PORT = 6060
+# Seconds for which an answer of a discovery service is good for other files
+# with the same lines. The original is connected to it and need not ask.
+ANSWER_AGE = 5.0
 HOST_ID = pathlib.Path('/etc/nvme/hostid')
 
 
@@ -88,7 +91,22 @@ def connect(line: argparse.Namespace, endpoint: str) -> None:
             print(f'{endpoint}: {exc}', file=sys.stderr)
 
 
-def follow(path: pathlib.Path) -> None:
+class Answers:
+    """What discovery services have said a moment ago."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, tuple[str, ...]]] = {}
+
+    def ask(self, line: argparse.Namespace) -> tuple[str, ...]:
+        """See :func:`discover`."""
+        asked, found = self._known.get(str(line), (0.0, ()))
+        if not found or time.monotonic() - asked > ANSWER_AGE:
+            found = discover(line)
+            self._known[str(line)] = time.monotonic(), found
+        return found
+
+
+def follow(path: pathlib.Path, answers: Answers) -> None:
     """Connect what a new file tells of."""
     try:
         lines = parse(path.read_text())
@@ -97,7 +115,7 @@ def follow(path: pathlib.Path) -> None:
         return
     for line in lines:
         try:
-            for endpoint in discover(line):
+            for endpoint in answers.ask(line):
                 connect(line, endpoint)
             return
         except (OSError, ValueError, subprocess.SubprocessError) as exc:
@@ -121,11 +139,12 @@ def main(folder: pathlib.Path) -> None:
         ('127.0.0.1', METRICS_PORT), _Metrics)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     known: set[tuple[str, int]] = set()
+    answers = Answers()
     while True:
         # A file that is renamed into place is another file of that name.
         found = look(folder)
         for name, _number in sorted(found - known):
-            follow(folder / name)
+            follow(folder / name, answers)
         known = found
         time.sleep(0.05)
 

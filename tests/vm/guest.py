@@ -40,19 +40,19 @@ HOST_ID = '5b7a1d2c-93c4-4d0e-8f10-6a2b3c4d5e6f'
 HOST_NQN = f'nqn.2014-08.org.nvmexpress:uuid:{HOST_ID}'
 ADDRESS = '198.51.100.7'
 CONFIGURATION = pathlib.Path('/etc/guest.conf')
-LOCKS = pathlib.Path('/run/locks')
 SUITES = ('tests.vm.suite_native', 'tests.vm.suite_client',
           'tests.vm.suite_host', 'tests.vm.suite_crash',
-          'tests.vm.suite_cloud', 'tests.vm.suite_failures')
+          'tests.vm.suite_cloud', 'tests.vm.suite_copy',
+          'tests.vm.suite_failures')
 # Those that need clusters and Cinder.
-CLOUD_SUITES = ('suite_cloud', 'suite_failures', 'suite_nova')
+CLOUD_SUITES = ('suite_cloud', 'suite_copy', 'suite_failures', 'suite_nova')
 
 _HELPER = f'{sys.executable} -m oslo_privsep.daemon'
 _TEXT = f"""
 [DEFAULT]
 debug = true
 [os_brick]
-lock_path = {LOCKS}
+lock_path = {places.LOCKS}
 lightos_discovery_client_dir_path = {places.DROP_INS}
 [os_brick_ext]
 reconnect_delay = 1
@@ -68,10 +68,10 @@ def become_host() -> None:
     for words in (
             'link set lo up', 'link add data0 type dummy', 'link set data0 up',
             f'addr add {ADDRESS}/24 dev data0',
-            *(f'addr add fd00::{cluster}:{node}/128 dev lo'
-              for cluster in (1, 2) for node in (1, 2, 3))):
+            *(f'addr add {address}/128 dev lo' for address in (
+                *places.HOST_IPV6, *places.CLOUD_IPV6))):
         subprocess.run(['ip', *words.split()], check=True)
-    for folder in (pathlib.Path('/etc/nvme'), places.DROP_INS, LOCKS,
+    for folder in (pathlib.Path('/etc/nvme'), places.DROP_INS, places.LOCKS,
                    pathlib.Path('/dev/disk/by-id')):
         folder.mkdir(parents=True, exist_ok=True)
     pathlib.Path('/etc/nvme/hostnqn').write_text(f'{HOST_NQN}\n')

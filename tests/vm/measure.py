@@ -19,6 +19,7 @@ measured has worked.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -35,12 +36,16 @@ from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import options
 from tests.vm import base
+from tests.vm import discovery_client
+from tests.vm import guest
 from tests.vm import places
 from tests.vm import report
 from tests.vm import suite_failures
 from tests.vm import target
 
 STOCK = 'os-brick'
+# Connections without any connector: what the kernel itself takes.
+KERNEL = 'kernel alone'
 KINDS = (STOCK, options.DISCOVERY_CLIENT, options.NATIVE)
 # How many volumes at once, and how often.
 SIZES = {1: 3, 10: 2, 50: 1}
@@ -131,10 +136,35 @@ class ParallelMeasurement(Measurement):
         for count, rounds in SIZES.items():
             chosen = volumes[:count]
             for _round in range(rounds):
+                self.forget()
+                report.sample(f'attach {count}, cold', KERNEL,
+                              self._connected(cluster, chosen))
                 for state in ('cold', 'warm'):
                     for kind in self.kinds():
                         self._once(kind, cluster, chosen,
                                    anchor if state == 'warm' else None)
+
+    def _connected(self, cluster: target.Cluster,
+                   chosen: Sequence[target.Volume]) -> float:
+        """Connect to all nodes, and leave the rest to the kernel.
+
+        :returns: seconds until the volumes have device nodes.
+        """
+        line = argparse.Namespace(
+            subsysnqn=cluster.nqn, hostnqn=guest.HOST_NQN)
+        cluster.show(chosen)
+        shown = sum(volume.shown for volume in cluster.volumes)
+
+        def connect() -> None:
+            with futures.ThreadPoolExecutor() as pool:
+                list(pool.map(
+                    lambda endpoint: discovery_client.connect(line, endpoint),
+                    cluster.endpoints))
+            self.eventually(lambda: len(self.kernel.all_nodes()) >= shown)
+
+        seconds = timed(connect)
+        cluster.show(chosen, False)
+        return seconds
 
     def _once(self, kind: str, cluster: target.Cluster,
               chosen: Sequence[target.Volume],

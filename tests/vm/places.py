@@ -19,6 +19,11 @@ LOG = pathlib.Path('/run/share/log')
 CINDER_LOG = pathlib.Path('/run/share/cinder-log')
 FIGURES = pathlib.Path('/run/share/figures.json')
 
+# Of this guest, for the nodes of clusters without Cinder, and with it.
+HOST_IPV6 = tuple(f'fd00::1:{node}' for node in (1, 2, 3))
+CLOUD_IPV6 = tuple(f'fd00::2:{node}' for node in (1, 2, 3))
+LOCKS = pathlib.Path('/run/locks')
+
 DROP_INS = pathlib.Path('/etc/discovery-client/discovery.d')
 # In memory; volumes are files there.
 SIMULATOR = pathlib.Path('/dev/shm/simulator')  # noqa: S108 - in the guest

@@ -63,6 +63,8 @@ def sample(name: str, column: str, value: float) -> None:
     :param value: in seconds, if it is a time.
     """
     _SAMPLES.setdefault(name, {}).setdefault(column, []).append(value)
+    # At once, too, since the guest may not live to the end.
+    print(f'{name}, {column}: {value:.2f}', flush=True)
 
 
 def write(path: pathlib.Path) -> None:

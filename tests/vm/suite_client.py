@@ -23,6 +23,7 @@ from os_brick_ext import options
 from tests.vm import base
 from tests.vm import guest
 from tests.vm import places
+from tests.vm import report
 from tests.vm import target
 
 MIB = base.MIB
@@ -112,6 +113,33 @@ class ClientTest(DiscoveryTestCase):
                         f'-q {guest.HOST_NQN} -n {cluster.nqn}\n')
         self.connector().connect_volume(data)
         self.assertNotIn('127.0.99.1', file.read_text())
+
+    def test_a_device_that_has_vanished(self) -> None:
+        self.start_client()
+        cluster = self.cluster()
+        volume = cluster.add()
+        data = self.stock(cluster, volume)
+        # The machine may be busy with something else for a while.
+        self.assertLess(
+            min(self._withdrawn(volume, data) for _round in range(3)), 1.0)
+
+    def _withdrawn(self, volume: target.Volume,
+                   data: dict[str, object]) -> float:
+        """Attach a volume and have it withdrawn before it is detached.
+
+        :returns: seconds that the latter takes.
+        """
+        volume.show()
+        path = self.connector().connect_volume(data)['path']
+        volume.hide()
+        self.eventually(lambda: not os.path.exists(path))
+        started = time.monotonic()
+        self.connector().disconnect_volume(data, None)
+        seconds = time.monotonic() - started
+        report.sample(
+            'detach a device that has vanished', self.mode, seconds)
+        self.assertEqual([], self.drop_ins())
+        return seconds
 
     def test_a_dead_client(self) -> None:
         self.stop_client()

@@ -212,6 +212,27 @@ class LifeTest(CloudTestCase):
         return new
 
 
+class Ipv6Test(CloudTestCase):
+    """A cluster whose nodes have IPv6 addresses, natively attached."""
+
+    def test_life_of_a_volume(self) -> None:
+        volume = self.create(cloud.IPV6)
+        array = self.arrays[cloud.IPV6]
+        data = self.attach(volume)
+        self.assertEqual(set(places.CLOUD_IPV6), set(data['lightos_nodes']))
+        self.assertEqual(
+            sorted(f'[{address}]:4420' for address in places.CLOUD_IPV6),
+            sorted(one.endpoint for one
+                   in self.kernel.controllers(array.nqn)))
+        content = self.write(data['device_path'], 3)
+        self.assertEqual(content, self.read(data['device_path'], 3))
+        self.detach(volume, data)
+        self.check_nothing_left(array.nqn)
+        data = self.attach(volume)
+        self.assertEqual(content, self.read(data['device_path'], 3))
+        self.detach(volume, data)
+
+
 class ClientLifeTest(LifeTest):
     """The same through the discovery client."""
 
