@@ -131,6 +131,7 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
                               self.cluster_name)
             service.start()
             self._service = service
+            self.federation.golden.copy = self.master_copies().make
             service.do_jobs(self.handlers(), self.finishers())
 
     def tear_down(self) -> None:

@@ -36,6 +36,7 @@ from cinder_lightbits_federation import goldenrules
 from cinder_lightbits_federation.goldenrules import Flavour
 from cinder_lightbits_federation.goldenrules import GoldenPolicy
 from cinder_lightbits_federation.goldenrules import Image
+from cinder_lightbits_federation.goldenrules import WantedMaster
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation.mastermaker import MasterMaker
 from cinder_lightbits_federation.masters import Masters
@@ -56,6 +57,7 @@ from cinder_lightbits_federation.snapshots import Snapshots
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
 from cinder_lightbits_federation.views import AdminState
+from cinder_lightbits_federation.views import Connection
 from cinder_lightbits_federation.views import Use
 
 LOG = logging.getLogger(__name__)
@@ -91,6 +93,8 @@ class Ticket:
 class Golden:
     """Golden images of one backend. Thread-safe.
 
+    :ivar copy: copies a master from another cluster; None where nothing
+        can be copied.
     :ivar grown: set whenever there is a master more.
     """
 
@@ -103,7 +107,8 @@ class Golden:
         self._owner = owner
         self._get_lock = get_lock
         self.masters = Masters(owner)
-        self._maker = MasterMaker(self.masters, snapshots, owner)
+        self.maker = MasterMaker(self.masters, snapshots, owner)
+        self.copy: Callable[[WantedMaster], None] | None = None
         self._guard = threading.Lock()
         self._tickets: dict[str, Ticket] = {}
         self.grown = threading.Event()
@@ -258,7 +263,9 @@ class Golden:
                 return None
             with contextlib.ExitStack() as release:
                 release.callback(locks.release, lock, lock_name)
-                source = self._look(cluster, flavour.project, name)
+                source = self._look(
+                    cluster, flavour.project, name) or self._copied(
+                        cluster, flavour, wanted, image)
                 if source is None:
                     # Whoever is here has to get the image onto the cluster,
                     # and the ordinary download is one way to do it.
@@ -294,6 +301,45 @@ class Golden:
         if source is not None:
             self.masters.touch(cluster, master, deadline)
         return source
+
+    def _copied(self, cluster: Cluster, flavour: Flavour,
+                wanted: PlacementRequest, image: Image) -> Source | None:
+        """Copy the master of another cluster, if there is one.
+
+        :returns: None when the image has to be downloaded.
+        """
+        if self.copy is None or not self.policy.copies:
+            return None
+        for other in self._others(cluster):
+            theirs = dataclasses.replace(
+                flavour, project=other.settings.project(wanted.project))
+            name = goldenrules.name_of(self._owner, image, flavour)
+            try:
+                found = self._look(other, theirs.project, goldenrules.name_of(
+                    self._owner, image, theirs))
+                if found is None:
+                    continue
+                self.copy(WantedMaster(
+                    source=found.snapshot.uuid,
+                    source_cluster=found.cluster_uuid,
+                    source_project=theirs.project,
+                    cluster=cluster.uuid or '', project=wanted.project,
+                    name=name, image_id=image.id, size=found.snapshot.size,
+                    replicas=flavour.replicas,
+                    compression=flavour.compression))
+                self.grown.set()
+                return self._look(cluster, flavour.project, name)
+            except (*TROUBLE, OSError) as exc:
+                LOG.warning('The master of image %s is not copied from '
+                            'cluster %s to %s: %s', image.id, other.name,
+                            cluster.name, exc)
+        return None
+
+    def _others(self, cluster: Cluster) -> Iterator[Cluster]:
+        for other in self._registry.clusters:
+            if (other is not cluster and other.allows(Use.CHANGE)
+                    and other.status.connection is Connection.CONNECTED):
+                yield other
 
     def _claim(self, name: str) -> locks.Lock | None:
         """:returns: the lock, None if somebody holds it for too long."""
@@ -340,7 +386,7 @@ class Golden:
                          'cluster %s has no room for it.', ticket.image.id,
                          ref.name, found.cluster.name)
                 return
-            self._maker.make(
+            self.maker.make(
                 found, ref, ticket.image,
                 goldenrules.name_of(self._owner, ticket.image, flavour),
                 deadline)

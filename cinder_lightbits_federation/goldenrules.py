@@ -19,9 +19,10 @@ that is known of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 import dataclasses
 import hashlib
+from typing import Any
 
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import ownership
@@ -56,12 +57,14 @@ class GoldenPolicy:
     :param limit: masters on one cluster, at least 1.
     :param max_idle: seconds a master stays that nobody uses.
     :param patience: seconds a create waits for a download of another.
+    :param copies: masters are copied from another cluster that has one.
     """
 
     enabled: bool = False
     limit: int = 20
     max_idle: float = 30.0 * DAY
     patience: float = 600.0
+    copies: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -123,6 +126,40 @@ class Master:
     def idle(self, now: float) -> float:
         """:returns: seconds since it was last known to be of use."""
         return max(0.0, now - self.used_at)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WantedMaster:
+    """A master that is to be copied.
+
+    :param source: UUID of the snapshot that clones are made of there.
+    :param source_cluster: UUID.
+    :param source_project: Lightbits project there.
+    :param cluster: UUID of the one that is to have a master.
+    :param project: of Lightbits, by its name in Cinder.
+    :param name: of the new master.
+    :param size: bytes.
+    """
+
+    source: str
+    source_cluster: str
+    source_project: str
+    cluster: str
+    project: str
+    name: str
+    image_id: str
+    size: int
+    replicas: int
+    compression: bool
+
+    def dump(self) -> dict[str, Any]:
+        """:returns: it as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def parse(cls, saved: Mapping[str, Any]) -> WantedMaster:
+        """Read what `dump` wrote."""
+        return cls(**saved)
 
 
 def unfit(image: Image, size: int, project: str, spec: VolumeSpec

@@ -30,6 +30,7 @@ from cinder_lightbits_federation.copy.delivery import Registrar
 from cinder_lightbits_federation.copy.errors import Cancelled
 from cinder_lightbits_federation.copy.state import State
 from cinder_lightbits_federation.copy.thick import ThickClones
+from cinder_lightbits_federation.goldencopies import MasterCopies
 from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.runner import Handler
 from cinder_lightbits_federation.jobs.runner import Task
@@ -52,7 +53,12 @@ class JobsMixin(MobilityMixin):
 
     def handlers(self) -> Mapping[str, Handler]:
         """:returns: what does jobs from the start, by kind."""
-        return ThickClones(self.transfer, self._registrar()).handlers()
+        clones = ThickClones(self.transfer, self._registrar())
+        return {**clones.handlers(), **self.master_copies().handlers()}
+
+    def master_copies(self) -> MasterCopies:
+        """:returns: what copies the masters of golden images."""
+        return MasterCopies(self.transfer, self.desk)
 
     def finishers(self) -> Mapping[str, Handler]:
         """:returns: what cleans up after the jobs of dead services."""

@@ -402,4 +402,5 @@ def _golden(backend: Backend, section: str) -> GoldenPolicy:
         return _get(backend, section, f'lightbits_golden_image{name}')
 
     return GoldenPolicy(option('s'), option('_limit'),
-                        option('_max_idle') * DAY, option('_patience'))
+                        option('_max_idle') * DAY, option('_patience'),
+                        option('_copies'))

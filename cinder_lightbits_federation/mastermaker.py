@@ -68,7 +68,7 @@ class MasterMaker:
         volume = self._settled(found.cluster, volume, deadline)
         volume = self._shrunk(found.cluster, volume, image, deadline)
         lost = master.snapshot_uuid if master is not None else None
-        if self._finish(found.cluster, volume, lost, deadline):
+        if self.finish(found.cluster, volume, lost, deadline):
             LOG.info('Cluster %s has a master of image %s now, of volume %s: '
                      '%s.', found.cluster.name, image.id, ref.name, name)
 
@@ -158,8 +158,8 @@ class MasterMaker:
                      volume.name, cluster.name, volume.size, exc)
             return volume
 
-    def _finish(self, cluster: Cluster, volume: model.Volume,
-                lost: str | None, deadline: Deadline) -> bool:
+    def finish(self, cluster: Cluster, volume: model.Volume,
+               lost: str | None, deadline: Deadline) -> bool:
         """Take the snapshot and publish it; only one can be published.
 
         :param lost: UUID of a published snapshot that is not there any more.

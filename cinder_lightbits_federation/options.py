@@ -124,6 +124,12 @@ backend_opts = [
              'filled on the same cluster, before the image is downloaded '
              'once more.'),
     cfg.BoolOpt(
+        'lightbits_golden_image_copies', default=False,
+        help='Copy the master of an image from another cluster that has '
+             'one, instead of downloading the image once more. Takes the '
+             'same privileges as other copies between clusters, and falls '
+             'back to the download.'),
+    cfg.BoolOpt(
         'lightbits_retype_by_copy', default=False,
         help='Let a retype that needs another cluster or replica count copy '
              'a detached volume without snapshots there, instead of leaving '

@@ -45,6 +45,7 @@ from cinder_lightbits_federation.finder import Found
 from cinder_lightbits_federation.jobs.runner import Handler
 from cinder_lightbits_federation.jobs.runner import Stopping
 from cinder_lightbits_federation.jobs.runner import Task
+from cinder_lightbits_federation.jobs.runner import TaskLedger
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
@@ -100,25 +101,6 @@ class ThickClones:
             self._patience))
 
 
-class _Ledger:
-    """The ledger of the copy: its job's, which may have to be given back."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-
-    def load(self) -> Mapping[str, Any]:
-        """See `Ledger`."""
-        return self._task.held.load()
-
-    def save(self, state: Mapping[str, Any], done: int, total: int) -> None:
-        """See `Ledger`.
-
-        :raises Stopping: another service goes on.
-        """
-        self._task.held.save(state, done, total)
-        self._task.check()
-
-
 class _Clone:
     """One thick clone, being made by this process."""
 
@@ -128,7 +110,7 @@ class _Clone:
         self.wanted = wanted
         self.transfer = transfer
         self.federation = transfer.federation
-        self._ledger = _Ledger(task)
+        self._ledger = TaskLedger(task)
 
     @property
     def record(self) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 import logging
 import threading
+from typing import Any
 
 import futurist
 
@@ -67,6 +68,25 @@ class Task:
         if self.stopping.is_set() or self._paused():
             raise Stopping
         self.held.check()
+
+
+class TaskLedger:
+    """A `copy.ledger.Ledger`: that of a job, which may be given back."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def load(self) -> Mapping[str, Any]:
+        """See `Ledger`."""
+        return self._task.held.load()
+
+    def save(self, state: Mapping[str, Any], done: int, total: int) -> None:
+        """See `Ledger`.
+
+        :raises Stopping: another service goes on.
+        """
+        self._task.held.save(state, done, total)
+        self._task.check()
 
 
 Handler = Callable[[Task], None]

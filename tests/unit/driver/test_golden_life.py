@@ -74,7 +74,7 @@ class CrashTest(base.GoldenTestCase):
         self.assert_finished_by_the_next()
 
     def test_before_its_snapshot(self) -> None:
-        self.dying(mastermaker.MasterMaker, '_finish')
+        self.dying(mastermaker.MasterMaker, 'finish')
         self.assertEqual(1, len(self.hidden()))
         self.assert_finished_by_the_next()
 
