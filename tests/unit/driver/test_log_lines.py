@@ -42,7 +42,7 @@ OTHERS = frozenset({
 #: Parts of the driver that are no entry points of Cinder.
 PARTS = frozenset({
     'abandon_copies', 'clone_elsewhere', 'finishers', 'handlers', 'marked',
-    'transfer'})
+    'master_copies', 'transfer'})
 
 
 class _Lines(logging.Handler):
