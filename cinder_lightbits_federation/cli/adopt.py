@@ -23,6 +23,7 @@ from typing import Any
 from cinder_lightbits_federation.adoption.folder import Folder
 from cinder_lightbits_federation.adoption.folder import State
 from cinder_lightbits_federation.adoption.folder import UnusableFolder
+from cinder_lightbits_federation.adoption.plan import Change
 from cinder_lightbits_federation.adoption.plan import Direction
 from cinder_lightbits_federation.adoption.plan import Plan
 from cinder_lightbits_federation.adoption.plan import Source
@@ -32,12 +33,13 @@ from cinder_lightbits_federation.adoption.planner import Target
 from cinder_lightbits_federation.adoption import rows
 from cinder_lightbits_federation.cli import backends
 from cinder_lightbits_federation.cli import base
+from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli import lightos
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli.outcome import UsageError
-from cinder_lightbits_federation.cli.progress import Bar
+from cinder_lightbits_federation.cli.progress import over
 from cinder_lightbits_federation.lightbits import certificates
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.settings import PoolMode
@@ -78,12 +80,9 @@ class AdoptCommand(base.ListCommand):
         May be interrupted at any moment, and then be called again.
         """
         folder.note(State(direction, False))
-        results = []
-        with contextlib.closing(Bar(self.app.stderr, len(plan.changes),
-                                    'records')) as bar:
-            for change in plan.ordered(direction):
-                results.append((change, rows.apply(change, direction)))
-                bar.step()
+        results = [
+            (change, rows.apply(change, direction)) for change in over(
+                self.app.stderr, list(plan.ordered(direction)), 'records')]
         if direction is Direction.FORWARD:
             folder.keep_after(
                 {'resource': change.resource.value, 'id': change.id,
@@ -268,12 +267,7 @@ class AdoptRun(Planning):
         parser.add_argument(
             '--skip-blocked', action='store_true',
             help='Adopt the others although something is blocked.')
-        group = parser.add_mutually_exclusive_group()
-        group.add_argument(
-            '--dry-run', action='store_true',
-            help='Change nothing. This is what is done without --yes.')
-        group.add_argument('--yes', action='store_true',
-                           help='Rewrite the records.')
+        consent.add_deciding(parser, 'Rewrite the records.')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
@@ -311,6 +305,7 @@ class AdoptResume(AdoptCommand):
         """Add the options of this command."""
         parser = super().get_parser(prog_name)
         _add_folder(parser)
+        consent.add_dry_run(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
@@ -320,6 +315,11 @@ class AdoptResume(AdoptCommand):
         _check_home(plan, self.session.host)
         if state is None:
             raise FailedError(f'no adoption was begun in {folder.path}')
+        if parsed_args.dry_run:
+            return COLUMNS, _to_do(
+                (item for item in plan.ordered(state.direction)
+                 if rows.current(item) == item.ends(state.direction)[0]),
+                state.direction)
         self.refuse_while_up(plan.sources)
         return self.carry_out(folder, plan, state.direction)
 
@@ -336,12 +336,7 @@ class AdoptBack(AdoptCommand):
         """Add the options of this command."""
         parser = super().get_parser(prog_name)
         _add_folder(parser)
-        group = parser.add_mutually_exclusive_group()
-        group.add_argument(
-            '--dry-run', action='store_true',
-            help='Change nothing. This is what is done without --yes.')
-        group.add_argument('--yes', action='store_true',
-                           help='Rewrite the records.')
+        consent.add_deciding(parser, 'Rewrite the records.')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
@@ -355,10 +350,8 @@ class AdoptBack(AdoptCommand):
         if not parsed_args.yes:
             self.say(f'{len(plan.changes)} records to take back; --yes does '
                      f'it')
-            return COLUMNS, [
-                _row(item.resource.value, item.id, item.name,
-                     *item.ends(Direction.BACK), TO_DO, '')
-                for item in plan.ordered(Direction.BACK)]
+            return COLUMNS, _to_do(plan.ordered(Direction.BACK),
+                                   Direction.BACK)
         self.refuse_while_up(plan.sources)
         return self.carry_out(folder, plan, Direction.BACK)
 
@@ -367,6 +360,12 @@ def _check_home(plan: Plan, host: str) -> None:
     if plan.host != host:
         raise UsageError(f'this adoption is one of {plan.host}, and not of '
                          f'{host}: is --host or --backend right?')
+
+
+def _to_do(changes: Iterable[Change], direction: Direction
+           ) -> list[list[str]]:
+    return [_row(item.resource.value, item.id, item.name,
+                 *item.ends(direction), TO_DO, '') for item in changes]
 
 
 def _row(resource: str, row_id: str, name: str, before: Any, after: Any,

@@ -20,6 +20,7 @@ import contextlib
 from typing import Any
 
 from cinder_lightbits_federation.cli import base
+from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli import dropins
 from cinder_lightbits_federation.cli import inspection
 from cinder_lightbits_federation.cli.outcome import Outcome
@@ -83,8 +84,7 @@ class ClusterAttach(base.ListCommand):
         group.add_argument(
             '--print', action='store_true',
             help='Print the section instead of writing it.')
-        group.add_argument('--dry-run', action='store_true',
-                           help='Only check.')
+        consent.add_dry_run(group, 'Only check.')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
@@ -236,8 +236,7 @@ class ClusterRefresh(base.ListCommand):
         parser = super().get_parser(prog_name)
         parser.add_argument('cluster', metavar='NAME',
                             help='Name or UUID of the cluster.')
-        parser.add_argument('--dry-run', action='store_true',
-                            help='Only tell what would change.')
+        consent.add_dry_run(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:

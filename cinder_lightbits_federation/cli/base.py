@@ -16,12 +16,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from importlib import metadata
 from typing import Any, Protocol, TextIO
 
+from cliff.formatters import base as formatters
 from cliff import lister
 from cliff import show
 from oslo_db import exception as db_exception
+import stevedore
+from stevedore import extension
 
+from cinder_lightbits_federation.cli import formats
 from cinder_lightbits_federation.cli.outcome import CommandError
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli import roles
@@ -53,6 +58,10 @@ OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
     (lb_errors.LightbitsError, Outcome.FAILED),
     (db_exception.DBError, Outcome.FAILED),
 )
+# Where stevedore would have found it.
+_ENTRY = metadata.EntryPoint(
+    'csv', f'{formats.__name__}:{formats.CsvOne.__qualname__}',
+    'cliff.formatter.show')
 _KNOWN = tuple(known for known, _outcome in OUTCOMES)
 
 
@@ -136,6 +145,14 @@ class ListCommand(CommandMixin, lister.Lister):
 
 class ShowCommand(CommandMixin, show.ShowOne):
     """A command that prints one thing."""
+
+    def _load_formatter_plugins(
+            self) -> stevedore.ExtensionManager[formatters.SingleFormatter]:
+        """Have CSV, too, which cliff has for lists alone."""
+        found = [*super()._load_formatter_plugins()]
+        return stevedore.ExtensionManager.make_test_instance([
+            *found, extension.Extension(
+                'csv', _ENTRY, formats.CsvOne, formats.CsvOne())])
 
 
 def in_full(parsed_args: argparse.Namespace) -> bool:

@@ -34,11 +34,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_asking(parser: argparse.ArgumentParser) -> None:
     """Declare what all commands understand that ask before a change."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        '--dry-run', action='store_true',
-        help='Change nothing, tell what would be changed.')
+    add_dry_run(group)
     group.add_argument(
         '--yes', action='store_true', help='Do not ask before changing.')
+
+
+def add_deciding(parser: argparse.ArgumentParser, yes: str) -> None:
+    """Declare what all commands understand that need ``--yes`` to change.
+
+    :param yes: what is done then, as a sentence.
+    """
+    group = parser.add_mutually_exclusive_group()
+    add_dry_run(group, 'Change nothing. This is what is done without --yes.')
+    group.add_argument('--yes', action='store_true', help=yes)
+
+
+def add_dry_run(parser: argparse._ActionsContainer,
+                text: str = 'Change nothing, tell what would be changed.'
+                ) -> None:
+    """Declare the trial run, for commands that neither ask nor destroy.
+
+    :param parser: of a command, or a group of it.
+    """
+    parser.add_argument('--dry-run', action='store_true', help=text)
 
 
 def journal(parsed_args: argparse.Namespace) -> Journal | None:

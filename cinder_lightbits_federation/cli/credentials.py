@@ -28,6 +28,7 @@ from typing import Any
 from cinder_lightbits_federation.audit.database import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Names
+from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli import keyfiles
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import Outcome
@@ -228,9 +229,7 @@ class CredentialRotate(CredentialCommand, base.ShowCommand):
         parser.add_argument(
             '--id', metavar='ID',
             help='ID of the new key. Default: made from the key.')
-        parser.add_argument(
-            '--dry-run', action='store_true',
-            help='With --to: only try the new key.')
+        consent.add_dry_run(parser, 'With --to: only try the new key.')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:

@@ -22,6 +22,7 @@ from cinder_lightbits_federation.audit.arrays import projects_on
 from cinder_lightbits_federation.audit.database import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli import catalogue
+from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli import dropins
 from cinder_lightbits_federation.cli.listing import uuid_in
 from cinder_lightbits_federation.cli.outcome import Outcome
@@ -51,12 +52,7 @@ class ClusterDetach(base.ListCommand):
         parser = super().get_parser(prog_name)
         parser.add_argument('cluster', metavar='NAME',
                             help='Name or UUID of the cluster.')
-        group = parser.add_mutually_exclusive_group()
-        group.add_argument(
-            '--dry-run', action='store_true',
-            help='Change nothing. This is what is done without --yes.')
-        group.add_argument('--yes', action='store_true',
-                           help='Detach the cluster if it is empty.')
+        consent.add_deciding(parser, 'Detach the cluster if it is empty.')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:

@@ -38,6 +38,7 @@ from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import UsageError
+from cinder_lightbits_federation.cli.progress import over
 from cinder_lightbits_federation.cli import reporting
 from cinder_lightbits_federation.editor import Editor
 from cinder_lightbits_federation.finder import Finder
@@ -127,4 +128,5 @@ class HostAclRefresh(base.ListCommand):
             Editor(Finder(session.registry, session.owner), session.owner),
             session.settings, attached, amend_row, host, journal,
             session.deadline().remaining())
-        return [rehoster.refresh(use) for use in uses]
+        return [rehoster.refresh(use)
+                for use in over(self.app.stderr, uses, 'volumes')]

@@ -27,6 +27,7 @@ from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli import clusters
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.columns import Size
+from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
@@ -40,6 +41,7 @@ from cinder_lightbits_federation.views import Use
 SHORT = ('image_id', 'cluster', 'uuid', 'project', 'size', 'clones', 'age',
          'idle', 'ready')
 REMOVED = 'removed'
+KEPT = 'kept'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -192,15 +194,19 @@ class ImageDelete(ImageCommand, base.ListCommand):
                             help='ID of the image, or UUID of one master on '
                                  'the cluster.')
         self.add_cluster(parser)
+        consent.add_asking(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
-        """Remove them one after the other."""
+        """Ask, and remove them one after the other."""
         columns = ('image_id', 'cluster', 'uuid', 'result')
+        found = self.named(parsed_args.image, parsed_args.cluster)
+        going = not parsed_args.dry_run and consent.ask(
+            self, parsed_args, f'Remove {len(found)} masters of image '
+            f'{found[0].master.image_id}')
         return columns, [
             (item.master.image_id, item.cluster.name, item.master.volume.uuid,
-             self._remove(item))
-            for item in self.named(parsed_args.image, parsed_args.cluster)]
+             self._remove(item) if going else KEPT) for item in found]
 
     def _remove(self, item: Item) -> str:
         try:

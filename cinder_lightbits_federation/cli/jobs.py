@@ -23,6 +23,7 @@ from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.columns import Ratio
 from cinder_lightbits_federation.cli.columns import Time
+from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.jobs.model import remaining_seconds
@@ -104,17 +105,39 @@ class JobCancel(_OneJob):
     A job that no service has begun ends at once.
     """
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the options of this command."""
+        parser = super().get_parser(prog_name)
+        consent.add_asking(parser)
+        return parser
+
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:
-        """Note the wish."""
-        return self.shown(self.session.shared.book.cancel(parsed_args.job))
+        """Ask, and note the wish."""
+        book = self.session.shared.book
+        job = book.get(parsed_args.job)
+        if parsed_args.dry_run or not consent.ask(
+                self, parsed_args, f'End job {job.id} ({job.kind} of '
+                f'{job.subject})'):
+            self.say('Nothing was changed.')
+            return self.shown(job)
+        return self.shown(book.cancel(job.id))
 
 
 class JobResume(_OneJob):
     """Have a failed job gone on with, from where it stopped."""
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the option of this command."""
+        parser = super().get_parser(prog_name)
+        consent.add_dry_run(parser)
+        return parser
+
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:
         """Queue the job again."""
-        return self.shown(self.session.shared.book.resume(parsed_args.job))
+        book = self.session.shared.book
+        if parsed_args.dry_run:
+            return self.shown(book.get(parsed_args.job))
+        return self.shown(book.resume(parsed_args.job))
 
 
 def fields_of(job: Job) -> dict[str, Any]:

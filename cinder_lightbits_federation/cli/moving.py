@@ -22,6 +22,7 @@ from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.columns import Ratio
 from cinder_lightbits_federation.cli.columns import Size
+from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli.outcome import UsageError
@@ -78,8 +79,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     """Have a command that moves volumes or leaves that to the service."""
     add_pace(parser)
     group = parser.add_mutually_exclusive_group()
-    group.add_argument('--dry-run', action='store_true',
-                       help='Move nothing, show the plan.')
+    consent.add_dry_run(group, 'Move nothing, show the plan.')
     group.add_argument(
         '--detach', action='store_true',
         help='Leave the job to the volume service, which needs '

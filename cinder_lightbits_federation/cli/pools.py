@@ -23,6 +23,7 @@ from cinder import objects
 
 from cinder_lightbits_federation.audit.books import VolumeRecord
 from cinder_lightbits_federation.cli import base
+from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cli.pool_records import PoolRecords
@@ -62,14 +63,9 @@ class PoolsCheckSwitch(base.ListCommand):
             '--to', choices=[mode.value for mode in PoolMode],
             help='The value of lightbits_pools to check for. Default: the '
                  'configured one.')
-        group = parser.add_mutually_exclusive_group()
-        group.add_argument(
-            '--dry-run', action='store_true',
-            help='Change nothing. This is what is done without --yes.')
-        group.add_argument(
-            '--yes', action='store_true',
-            help='Rewrite the pool in the records. The volume service of '
-                 'the backend must be stopped.')
+        consent.add_deciding(
+            parser, 'Rewrite the pool in the records. The volume service of '
+            'the backend must be stopped.')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:

@@ -14,11 +14,26 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+from collections.abc import Iterator, Sequence
+import contextlib
+from typing import TextIO, TypeVar
 
 from cinder_lightbits_federation.cli import base
 
+T = TypeVar('T')
+
 WIDTH = 30
+
+
+def over(stream: TextIO, items: Sequence[T], what: str) -> Iterator[T]:
+    """Go through items; a step is done when the next is asked for.
+
+    :param what: they are, in the plural.
+    """
+    with contextlib.closing(Bar(stream, len(items), what)) as bar:
+        for item in items:
+            yield item
+            bar.step()
 
 
 class Bar:

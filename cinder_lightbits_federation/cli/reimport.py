@@ -46,6 +46,7 @@ from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cli.pool_records import PoolRecords
+from cinder_lightbits_federation.cli.progress import over
 from cinder_lightbits_federation.cli import reporting
 from cinder_lightbits_federation.cli.session import CONF
 from cinder_lightbits_federation.cli.session import Session
@@ -147,7 +148,7 @@ class AuditReimport(audit.Auditing):
               parsed_args: argparse.Namespace
               ) -> tuple[list[list[Any]], bool]:
         work, others = maker.work(report, None)
-        done = _carried_out(work)
+        done = self._carried_out(work)
         if journal is not None and work:
             for task, trial in done:
                 self.say(reporting.line(task, trial))
@@ -155,16 +156,15 @@ class AuditReimport(audit.Auditing):
                                f'changes of records'):
                 self.say('Nothing was changed.')
                 return [], False
-            done = _carried_out(maker.work(report, journal)[0])
+            done = self._carried_out(maker.work(report, journal)[0])
         reporting.conclude(self, done)
         return (reporting.rows(reporting.columns(parsed_args), done, others),
                 reporting.any_done(done))
 
-
-def _carried_out(work: Work) -> list[tuple[Task, Done]]:
-    return [(task, worker.carry_out(task)
-             if isinstance(worker, Reimporter) else worker.repair(task))
-            for task, worker in work]
+    def _carried_out(self, work: Work) -> list[tuple[Task, Done]]:
+        return [(task, worker.carry_out(task)
+                 if isinstance(worker, Reimporter) else worker.repair(task))
+                for task, worker in over(self.app.stderr, work, 'changes')]
 
 
 class _Maker:

@@ -28,6 +28,7 @@ from cinder_lightbits_federation.audit.repairer import Repairer
 from cinder_lightbits_federation.audit.scene import Scene
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli import consent
+from cinder_lightbits_federation.cli.progress import over
 from cinder_lightbits_federation.cli import reporting
 from cinder_lightbits_federation.cli.session import Session
 
@@ -65,7 +66,8 @@ class Repairs:
         if not self._agreed(todo):
             return [], False
         repairer = self.repairer(self._journal)
-        done = [(task, repairer.repair(task)) for task in todo.tasks]
+        done = [(task, repairer.repair(task)) for task in over(
+            self._command.app.stderr, todo.tasks, 'repairs')]
         reporting.conclude(self._command, done)
         return (reporting.rows(self.columns, done, todo.others),
                 reporting.any_done(done))

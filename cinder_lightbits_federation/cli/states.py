@@ -23,6 +23,7 @@ from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.columns import Names
 from cinder_lightbits_federation.cli.columns import Time
+from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import UsageError
@@ -69,8 +70,7 @@ class ClusterSet(base.ShowCommand):
                            help='The configuration counts again.')
         parser.add_argument('--reason', metavar='TEXT', default='',
                             help='Why; needed except with --reset.')
-        parser.add_argument('--dry-run', action='store_true',
-                            help='Change nothing, tell what would be.')
+        consent.add_dry_run(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:

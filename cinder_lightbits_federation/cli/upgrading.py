@@ -108,10 +108,14 @@ class Freeze(base.CommandMixin, command.Command):
         parser = super().get_parser(prog_name)
         parser.add_argument('--reason', metavar='TEXT', default='',
                             help='Why; shown by "upgrade status".')
+        consent.add_dry_run(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Note it."""
+        if parsed_args.dry_run:
+            self.say('Jobs would be paused.')
+            return
         reason = parsed_args.reason.strip()
         self.session.shared.freezing.freeze(
             f'{reason} ({who()})' if reason else who())
@@ -121,8 +125,17 @@ class Freeze(base.CommandMixin, command.Command):
 class Thaw(base.CommandMixin, command.Command):
     """Let jobs and drains go on."""
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the option of this command."""
+        parser = super().get_parser(prog_name)
+        consent.add_dry_run(parser)
+        return parser
+
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Note it."""
+        if parsed_args.dry_run:
+            self.say('Jobs would go on.')
+            return
         self.session.shared.freezing.thaw(who())
         self.say('Jobs go on within seconds.')
 

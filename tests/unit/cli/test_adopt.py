@@ -71,6 +71,8 @@ class ThousandVolumesTest(adopting.AdoptTestCase):
         refused = self.command('adopt', 'run', *self.backup, *self.given,
                                '--yes')
         self.assertIn('use "adopt resume"', refused.err)
+        left = self.rows('adopt', 'resume', *self.backup, '--dry-run')
+        self.assertEqual(316, len(left))
         done = self.command('adopt', 'resume', *self.backup)
         self.assertEqual(Outcome.CLEAN, done.outcome, done.err)
         self.assertIn('316 records rewritten, 700 were right already, 0 were '

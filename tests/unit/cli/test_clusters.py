@@ -154,6 +154,13 @@ class ShowTest(ClusterTestCase):
         self.assertIn('(seed): down', east['api_endpoints'][0])
         self.assertIsNone(east['effective'])
 
+    def test_by_its_uuid_and_as_csv(self) -> None:
+        found = self.command('cluster', 'show', self.arrays['east'].uuid,
+                             '-f', 'csv', '--quote', 'none', '-c', 'name',
+                             '-c', 'connection')
+        self.assertEqual(['name,connection', 'east,connected'],
+                         found.out.splitlines())
+
     def test_lost(self) -> None:
         self.reconfigure(east={'admin_state': 'lost'})
         self.assertEqual('not asked', self.show('east')['connection'])

@@ -77,13 +77,20 @@ class ImagesTest(base.CliTestCase, golden.GoldenTestCase):
             'image', 'show', str(uuid.uuid4())).outcome)
 
     def test_delete(self) -> None:
-        rows = self.rows('image', 'delete', golden.IMAGE)
+        planned = self.rows('image', 'delete', golden.IMAGE, '--dry-run')
+        self.assertEqual({'kept'}, {row['result'] for row in planned})
+        nobody = self.command('image', 'delete', golden.IMAGE)
+        self.assertEqual(Outcome.USAGE, nobody.outcome)
+        self.assertIn('use --yes or --dry-run', nobody.err)
+        self.assertEqual(3, len(self.rows('image', 'list')))
+
+        rows = self.rows('image', 'delete', golden.IMAGE, '--yes')
         self.assertEqual({('east', 'removed'), ('west', 'removed')},
                          {(row['cluster'], row['result']) for row in rows})
         row, = self.rows('image', 'list')
         self.assertEqual(self.other, row['image_id'])
         self.assertEqual(Outcome.FAILED, self.command(
-            'image', 'delete', golden.IMAGE).outcome)
+            'image', 'delete', golden.IMAGE, '--yes').outcome)
         self.wait(lambda: len(self.snapshots()) == 1 or None)
         before = len(self.downloads)
         for _number in range(2):
@@ -99,7 +106,7 @@ class ImagesTest(base.CliTestCase, golden.GoldenTestCase):
             'replicaCount': 3, 'acl': {'values': ['ALLOW_NONE']},
             'sourceSnapshotUUID': east['snapshot_uuid']})
         self.assertEqual(200, made.status, made.body)
-        row, = self.rows('image', 'delete', east['uuid'],
+        row, = self.rows('image', 'delete', east['uuid'], '--yes',
                          outcome=Outcome.FAILED)
         self.assertIn('being cloned', row['result'])
         self.of(golden.IMAGE, 'east')

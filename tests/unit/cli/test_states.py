@@ -189,8 +189,16 @@ class JobsTest(StatesTestCase):
         self.assertEqual(('running', 0.25, 'stor1'), tuple(
             shown[key] for key in ('state', 'progress', 'host')))
         self.assertIn('"at": 5', shown['checkpoint'])
-        self.assertEqual('cancelling',
-                         self.rows('job', 'cancel', job.id)['state'])
+        self.assertEqual('running', self.rows(
+            'job', 'cancel', job.id, '--dry-run')['state'])
+        nobody = self.command('job', 'cancel', job.id)
+        self.assertEqual(Outcome.USAGE, nobody.outcome)
+        asked = self.command('job', 'cancel', job.id, '-f', 'json',
+                             stdin=base.Terminal('n\n'))
+        self.assertEqual('running', asked.json()['state'])
+        self.assertIn(f'End job {job.id} (copy of v)? [y/N]', asked.err)
+        self.assertEqual('cancelling', self.rows(
+            'job', 'cancel', job.id, '--yes')['state'])
 
     def test_resume(self) -> None:
         book = self.shared.book
@@ -201,6 +209,8 @@ class JobsTest(StatesTestCase):
         self.assertIn('is running; only a failed one', refused.err)
         book.end(job.id, claim, JobState.FAILED, 'why')
         self.assertEqual('why', self.rows('job', 'show', job.id)['error'])
+        self.assertEqual('failed', self.rows(
+            'job', 'resume', job.id, '--dry-run')['state'])
         self.assertEqual('queued',
                          self.rows('job', 'resume', job.id)['state'])
 
