@@ -63,6 +63,10 @@ def main() -> int:
                         help='also write all figures to FILE')
     parser.add_argument('--quick', action='store_true',
                         help='fewer cases and repetitions, under 5 minutes')
+    parser.add_argument('--repetitions', type=int, metavar='N',
+                        help=f'of operations and clusters; default: '
+                             f'{environment.REPETITIONS}, quick: '
+                             f'{environment.QUICK_REPETITIONS}')
     parser.add_argument('sections', nargs='*', metavar='SECTION',
                         help=f'of {", ".join(SECTIONS)}; default: all but '
                              f'{", ".join(ON_REQUEST)}')
@@ -71,7 +75,10 @@ def main() -> int:
     if unknown:
         parser.error(f'no section {", ".join(sorted(unknown))}')
     figures: dict[str, Any] = {'machine': machine.describe()}
-    with environment.environment() as bench:
+    repetitions = told.repetitions or (
+        environment.QUICK_REPETITIONS if told.quick
+        else environment.REPETITIONS)
+    with environment.environment(repetitions) as bench:
         for name in told.sections or [
                 name for name in SECTIONS if name not in ON_REQUEST]:
             run, show = SECTIONS[name]

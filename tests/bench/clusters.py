@@ -25,7 +25,6 @@ from tests.bench import environment as env
 from tests.bench import report
 from tests.bench import workload
 
-REPETITIONS = 5
 OPERATIONS = ('create', 'attach', 'detach')
 COUNT = 30
 
@@ -107,7 +106,7 @@ def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
                         nodes=1):
         type_id = bench.volume_type()
         _once(bench, cases[0], type_id)  # Loads code.
-        for _number in range(3 if quick else REPETITIONS):
+        for _number in range(bench.repetitions):
             for case in cases:
                 found[case.key].append(_once(bench, case, type_id))
     return {key: {name: [one[name] for one in rows] for name in rows[0]}

@@ -38,6 +38,9 @@ from tests.simulator.control import Simulator
 CONF = cfg.CONF
 BACKEND = 'bench'
 HOST = f'bench@{BACKEND}#federation'
+#: How often everything is measured, unless told otherwise.
+REPETITIONS = 5
+QUICK_REPETITIONS = 3
 FEDERATION_ID = str(uuidlib.UUID(int=0xbe7c))
 
 
@@ -54,10 +57,13 @@ class Environment:
 
     :param folder: for the database, locks and the configuration.
     :param simulator: where clusters are made; None if they are elsewhere.
+    :param repetitions: how often to measure everything.
     """
 
-    def __init__(self, folder: str, simulator: Simulator | None) -> None:
+    def __init__(self, folder: str, simulator: Simulator | None,
+                 repetitions: int = REPETITIONS) -> None:
         self.folder = folder
+        self.repetitions = repetitions
         self._simulator = simulator
         self.context: Any = None
         self.arrays: dict[str, SimCluster] = {}
@@ -186,12 +192,15 @@ def _section(name: str, options: Mapping[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def environment() -> Iterator[Environment]:
-    """An environment in a folder of its own, cleaned up afterwards."""
+def environment(repetitions: int = REPETITIONS) -> Iterator[Environment]:
+    """An environment in a folder of its own, cleaned up afterwards.
+
+    :param repetitions: how often to measure everything.
+    """
     with tempfile.TemporaryDirectory() as folder:
         simulator = Simulator.start()
         try:
-            made = Environment(folder, simulator)
+            made = Environment(folder, simulator, repetitions)
             made.prepare()
             yield made
         finally:

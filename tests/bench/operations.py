@@ -30,7 +30,6 @@ from tests.bench import workload
 
 DELAYS = (0.0, 0.05, 0.2)
 IN_FLIGHT = (1, 8, 16, 64)
-REPETITIONS = 5
 
 #: Seconds; so that all the creates of the warm-up are under way at once.
 WARM_UP_DELAY = 0.5
@@ -154,7 +153,7 @@ def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
         _once(Case('create', WARM_UP_DELAY, IN_FLIGHT[-1], names.OURS,
                    IN_FLIGHT[-1]), bench, drivers[names.OURS], type_id,
               _Track())
-        for _number in range(3 if quick else REPETITIONS):
+        for _number in range(bench.repetitions):
             for case, track in found.items():
                 _once(case, bench, drivers[case.contender], type_id, track)
     return {case.key: {**dataclasses.asdict(case), **track.figures()}

@@ -19,20 +19,17 @@ documentation).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import io
 import itertools
 import pathlib
 import random
 import sys
-
-import matplotlib
-from matplotlib import figure
 
 from cinder_lightbits_federation import capacity
 from cinder_lightbits_federation import placement
 from cinder_lightbits_federation import placer
 from cinder_lightbits_federation import reservations
 from cinder_lightbits_federation import sizes
+from tests.bench import drawing
 from tests.bench import report
 
 SHARES = (50, 60, 70, 80, 90, 100)
@@ -48,9 +45,6 @@ MOST = 4000
 SEED = 1
 
 _NEW = 'new'
-# So that the same figures make the same file.
-_STYLE = {'svg.fonttype': 'none', 'svg.hashsalt': 'ramp',
-          'path.simplify_threshold': 1.0}
 
 
 def fill(share: int, count: int) -> list[float]:
@@ -120,8 +114,7 @@ def table(found: Mapping[tuple[int, int], Sequence[float]]) -> str:
 def plot(found: Mapping[tuple[int, int], Sequence[float]],
          path: str) -> None:
     """Write the plot as SVG."""
-    with matplotlib.rc_context(_STYLE):
-        page = figure.Figure(figsize=(8, 3.4), layout='constrained')
+    with drawing.drawn(pathlib.Path(path), 'ramp') as page:
         filling, waiting = page.subplots(1, 2)
         for share in SHOWN:
             steps = found[share, COUNTS[-1]][::20]
@@ -140,10 +133,6 @@ def plot(found: Mapping[tuple[int, int], Sequence[float]],
                     ylabel='times as many volumes as without a cap',
                     title='Until it is as full as the others')
         waiting.legend()
-        drawn = io.StringIO()
-        page.savefig(drawn, format='svg', metadata={'Date': None})
-    pathlib.Path(path).write_text(''.join(
-        f'{line.rstrip()}\n' for line in drawn.getvalue().splitlines()))
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ import pathlib
 import textwrap
 
 from tests.generated import errors
+from tests.generated import figures
 from tests.generated import methods
 from tests.generated import roles
 from tests.generated import states
@@ -69,4 +70,5 @@ def pages() -> dict[pathlib.Path, str]:
         REFERENCE / 'command-roles.rst': page(
             roles.TITLE, roles.INTRO,
             list_table(roles.HEADER, roles.rows(), roles.WIDTHS)),
+        **figures.tables(REFERENCE / 'figures'),
     }
