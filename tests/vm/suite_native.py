@@ -22,6 +22,7 @@ import threading
 import time
 from unittest import mock
 
+from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import timing
 from tests.vm import base
@@ -232,12 +233,15 @@ class NativeTest(base.KernelTestCase):
 
         def use(volume: target.Volume) -> None:
             data = self.properties(cluster, volume)
+            key = conn_props.VolumeKey(volume.uuid, cluster.nqn)
             for _round in range(6):
                 volume.show()
                 path = self.connector().connect_volume(data)['path']
                 self.check_io(path)
                 self.connector().disconnect_volume(data, None)
                 volume.hide()
+                # Else the next round might find what is on its way out.
+                self.eventually(lambda: not self.kernel.find(key))
 
         with futures.ThreadPoolExecutor(2) as pool:
             list(pool.map(use, volumes))
