@@ -162,7 +162,7 @@ class ThickCloneTest(base.FunctionalTest):
             '--rate', '1', '--yes')
         self.wait(lambda: self.command('job', 'show', told['job'])['done']
                   or None, 'something to be copied', 60)
-        self.command('job', 'cancel', told['job'])
+        self.command('job', 'cancel', told['job'], '--yes')
         self.wait(lambda: self.command('job', 'show', told['job'])['state']
                   == 'cancelled', 'the end of the job', 60)
         self.assertEqual([source.id],
