@@ -19,8 +19,6 @@ import logging
 import threading
 from typing import Any
 
-import futurist
-
 from cinder_lightbits_federation.copy.errors import Cancelled
 from cinder_lightbits_federation.copy.errors import Left
 from cinder_lightbits_federation.copy.errors import Lost
@@ -119,7 +117,6 @@ class Runner:
         self._interval = interval
         self._paused = paused
         self._free = threading.Semaphore(workers)
-        self._executor = futurist.ThreadPoolExecutor(max_workers=workers)
         self._asked = threading.Event()
         self._stopped = threading.Event()
         self._blind = False
@@ -140,7 +137,6 @@ class Runner:
         """
         self._stopped.set()
         self._asked.set()
-        self._executor.shutdown(wait=False)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -174,7 +170,10 @@ class Runner:
             if held is None:
                 self._free.release()
         if held is not None:
-            self._executor.submit(self._work, held)
+            # Not of a pool: a process waits for those as it ends, and a job
+            # may take days. What is left then is gone on with by another.
+            threading.Thread(target=self._work, args=(held,), daemon=True,
+                             name=f'lightbits-job-{held.job.id}').start()
 
     def _work(self, held: HeldJob) -> None:
         job = held.job

@@ -35,6 +35,9 @@ from tests.unit.copy import worker
 from tests.unit.driver import base
 
 DATA, CHECKPOINT = test_killed.DATA, test_killed.CHECKPOINT
+# To cancel a copy at these is as to cancel any other.
+EARLY = {'nothing is made yet', 'the snapshot is taken, not recorded',
+         'what was read is removed'}
 TOO_LATE = {'Cinder has taken it over', 'the result is written down',
             'the mark is gone', 'it is let go of'}
 
@@ -139,7 +142,7 @@ class KilledCloneTest(test_killed.KilledTestCase):
             self.check_goes_on(point, THICK_CLONE)
 
     def test_it_is_taken_back_if_cancelled(self) -> None:
-        for point in worker.CLONE_POINTS:
+        for point in worker.CLONE_POINTS.keys() - EARLY:
             self.check_taken_back(point, THICK_CLONE)
 
     def test_without_cinder(self) -> None:

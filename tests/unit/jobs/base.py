@@ -33,8 +33,8 @@ class JobsTestCase(base.BaseTestCase):
     def setUp(self) -> None:
         super().setUp()
         folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
-        self.store = engine.Store(engine.parse(
-            f'sqlite:///{folder}/store.sqlite'))
+        self.url = f'sqlite:///{folder}/store.sqlite'
+        self.store = engine.Store(engine.parse(self.url))
         self.addCleanup(self.store.close)
         self.book = book.Book(self.store, BACKEND)
         # To which every host is silent.

@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -107,6 +109,25 @@ class DeskTestCase(base.JobsTestCase):
                 JOBS.c.heartbeat).where(JOBS.c.id == job.id)).scalar_one())
 
 
+# A process that does a job of days and is told to end.
+ENDING = '''
+import sys
+import threading
+from cinder_lightbits_federation.jobs import book, claims, runner
+from cinder_lightbits_federation.store import engine
+made = book.Book(engine.Store(engine.parse(sys.argv[1])), sys.argv[2])
+begun = threading.Event()
+def work(task):
+    begun.set()
+    threading.Event().wait(86400)
+doing = runner.Runner(claims.Desk(made, 'stor1'), {'copy': work})
+doing.start()
+if not begun.wait(60):
+    sys.exit(3)
+doing.stop()
+'''
+
+
 class RunnerTestCase(base.JobsTestCase):
 
     def runner(self, handler: runner.Handler, **options: Any
@@ -175,6 +196,17 @@ class RunnerTestCase(base.JobsTestCase):
         self.until(bad, 'failed')
         self.assertEqual('broken', self.book.get(bad.id).error)
         self.until(self.book.add('copy', 'v', {}), 'done')
+
+    def test_a_process_does_not_wait_for_its_jobs_to_end(self) -> None:
+        job = self.book.add('copy', 'v', {})
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', ENDING, self.url,
+             base.BACKEND], timeout=120, check=False)
+        self.assertEqual(0, done.returncode)
+        # Another goes on.
+        self.assertEqual('running', self.state(job))
+        self.assertIsNotNone(self.hasty.claim(self.book.get(job.id),
+                                              'stor2'))
 
     def test_a_running_job_is_cancelled(self) -> None:
         def handler(task: runner.Task) -> None:
