@@ -216,6 +216,17 @@ class EventsTest(test_base.BaseTestCase):
             self.assertFalse(self.woken(waiter, 0.05))
 
 
+class Key:
+    """Knows how often it was used."""
+
+    def __init__(self) -> None:
+        self.uses = 0
+
+    def __hash__(self) -> int:
+        self.uses += 1
+        return 1
+
+
 class FlightsTest(test_base.BaseTestCase):
 
     def setUp(self) -> None:
@@ -235,29 +246,35 @@ class FlightsTest(test_base.BaseTestCase):
         self.act()
         raise ZeroDivisionError
 
-    def together(self, act, keys: tuple[str, ...]
+    def together(self, act, keys: tuple[Key, ...]
                  ) -> list[futures.Future[int]]:
         """Ask for all while the first is under way."""
+        distinct = list({id(key): key for key in keys}.values())
         with futures.ThreadPoolExecutor(len(keys)) as pool:
             asked = [pool.submit(self.flights.join, keys[0], act)]
             self.started.wait(base.PATIENCE)
             asked += [pool.submit(self.flights.join, key, act)
                       for key in keys[1:]]
-            time.sleep(0.05)
+            # Each asks for its key, and the first of each sets it.
+            end = time.monotonic() + base.PATIENCE
+            while (sum(key.uses for key in distinct)
+                    < len(keys) + len(distinct)):
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.005)
             self.go_on.set()
         return asked
 
     def test_once_for_all(self) -> None:
-        done = self.together(self.act, ('one',) * 5)
+        done = self.together(self.act, (Key(),) * 5)
         self.assertEqual([1] * 5, [one.result() for one in done])
         self.assertEqual(1, self.calls)
 
     def test_others_do_their_own(self) -> None:
-        self.together(self.act, ('one', 'two', 'three'))
+        self.together(self.act, (Key(), Key(), Key()))
         self.assertEqual(3, self.calls)
 
     def test_all_learn_of_an_error(self) -> None:
-        for one in self.together(self.fail, ('one', 'one')):
+        for one in self.together(self.fail, (Key(),) * 2):
             self.assertIsInstance(one.exception(), ZeroDivisionError)
         self.assertEqual(1, self.calls)
 
