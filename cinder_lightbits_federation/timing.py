@@ -40,6 +40,8 @@ SHORTEST_USUAL = 0.005
 # have come too late, and how much later after one that came too early.
 EARLIER = 0.99
 LATER = 1.05
+# So many first questions in a row are answered where nothing changes.
+STEADY = 10
 # The pause after a first question that came too early, of the usual time.
 CLOSER = 0.05
 
@@ -134,6 +136,7 @@ class Pace:
 
     def __init__(self) -> None:
         self._usual = 0.0
+        self._in_time = 0
 
     @property
     def first(self) -> float:
@@ -144,11 +147,14 @@ class Pace:
         """Take in that a wait ended after `seconds` and some questions.
 
         An answer to the first question came in time, perhaps long ago, so
-        the next wait tries a little less.
+        the next wait tries a little less; after a row of them ever less, so
+        that one wait that took long is soon forgotten.
         """
         if questions <= 1:
-            self._usual *= EARLIER
+            self._in_time += 1
+            self._usual *= EARLIER ** max(1, self._in_time - STEADY)
         else:
+            self._in_time = 0
             self._usual = min(seconds * LATER, LONGEST_PAUSE)
 
 

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
 import statistics
@@ -63,8 +63,8 @@ class Case:
 
 def _count(contender: str, delay: float, in_flight: int) -> int:
     """Enough for a spread, few enough for a driver that polls by seconds."""
-    if contender.startswith('ours'):
-        return max(20, 2 * in_flight)
+    if contender.startswith(names.OURS):
+        return 10 if delay else max(20, 2 * in_flight)
     return max(3 if delay else 6, in_flight)
 
 
@@ -114,15 +114,20 @@ class _Track:
             'tls': statistics.median(self.tls)}
 
 
+def _delay(array: Any, seconds: float) -> None:
+    array.set_delays(create=seconds, update=seconds, snapshot_create=seconds)
+
+
 def _once(case: Case, bench: env.Environment, driver: Any, type_id: str,
           track: _Track) -> None:
     array = bench.arrays['east']
-    array.set_delays(create=0, update=0, snapshot_create=0)
+    # Ours learns how long the cluster takes from all that it does.
+    learns = case.contender.startswith(names.OURS)
+    _delay(array, case.delay if learns else 0.0)
     prepare = workload.OPERATIONS[case.operation]
     made = workload.Workload(bench, driver, type_id)
     steps = [prepare(made) for _number in range(case.count)]
-    array.set_delays(create=case.delay, update=case.delay,
-                     snapshot_create=case.delay)
+    _delay(array, case.delay)
     array.reset_counters()
     process = psutil.Process(bench.simulator.pid)
     before = sum(process.cpu_times()[:2])
@@ -140,7 +145,20 @@ def _once(case: Case, bench: env.Environment, driver: Any, type_id: str,
 
 def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
     """:returns: figures by case, of interleaved repetitions."""
-    found = {case: _Track() for case in cases(quick)}
+    found: dict[Case, _Track] = {}
+    for delay in DELAYS:
+        found |= _alike(bench, [case for case in cases(quick)
+                                if case.delay == delay])
+    return {case.key: {**dataclasses.asdict(case), **track.figures()}
+            for case, track in found.items()}
+
+
+def _alike(bench: env.Environment, chosen: Sequence[Case]
+           ) -> dict[Case, _Track]:
+    """Measure cases of one delay, on a cluster that never had another."""
+    found = {case: _Track() for case in chosen}
+    if not found:
+        return found
     with bench.clusters('east'), contenders.all_of(bench, 'east') as drivers:
         drivers[names.WITHOUT_SAVE] = drivers[names.OURS]
         type_id = bench.volume_type(compression='False')
@@ -149,15 +167,15 @@ def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
             if case.in_flight == 1:
                 _once(dataclasses.replace(case, count=2), bench,
                       drivers[case.contender], type_id, _Track())
-        # As many connections as are ever needed at once.
-        _once(Case('create', WARM_UP_DELAY, IN_FLIGHT[-1], names.OURS,
-                   IN_FLIGHT[-1]), bench, drivers[names.OURS], type_id,
-              _Track())
+        if any(case.in_flight > 1 for case in found):
+            # As many connections as are ever needed at once.
+            _once(Case('create', WARM_UP_DELAY, IN_FLIGHT[-1], names.OURS,
+                       IN_FLIGHT[-1]), bench, drivers[names.OURS], type_id,
+                  _Track())
         for _number in range(bench.repetitions):
             for case, track in found.items():
                 _once(case, bench, drivers[case.contender], type_id, track)
-    return {case.key: {**dataclasses.asdict(case), **track.figures()}
-            for case, track in found.items()}
+    return found
 
 
 def _rows(figures: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:

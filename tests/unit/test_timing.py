@@ -44,6 +44,36 @@ class DeadlineTestCase(base.BaseTestCase):
         self.assertLessEqual(deadline.capped(1).remaining(), 1)
 
 
+class PaceTestCase(base.BaseTestCase):
+
+    def waits(self, pace: timing.Pace, usual: float, limit: int) -> int:
+        """Wait until the first question is asked in good time, or never.
+
+        :returns: how many waits that took.
+        """
+        for number in range(limit):
+            if pace.first <= usual * timing.LATER:
+                return number
+            pace.learn(pace.first, 1)
+        return limit
+
+    def test_one_long_wait_is_soon_forgotten(self) -> None:
+        pace = timing.Pace()
+        pace.learn(0.05, 2)
+        pace.learn(0.8, 2)
+
+        self.assertLess(self.waits(pace, 0.05, 100), 40)
+
+    def test_what_stays_the_same_is_asked_for_once(self) -> None:
+        pace, usual, asked = timing.Pace(), 0.2, 0
+        pace.learn(usual, 2)
+        for _number in range(100):
+            early = pace.first < usual
+            asked += 2 if early else 1
+            pace.learn(max(pace.first, usual), 2 if early else 1)
+        self.assertLess(asked, 125)
+
+
 class PausesTestCase(base.BaseTestCase):
 
     def test_grow_and_stay_within_their_jitter(self) -> None:
