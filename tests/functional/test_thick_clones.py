@@ -25,6 +25,11 @@ from typing import Any
 
 import fixtures
 
+from cinder_lightbits_federation.copy.wanted import THICK_CLONE
+from cinder_lightbits_federation.jobs.book import Book
+from cinder_lightbits_federation.jobs.model import JobState
+from cinder_lightbits_federation.store.engine import parse
+from cinder_lightbits_federation.store.engine import Store
 from tests.copying import files
 from tests.embedded import federation
 from tests.embedded import file_driver
@@ -99,6 +104,10 @@ class ThickCloneTest(base.FunctionalTest):
         self.cloud.restart()
         self.signpost.target = self.cloud.api
         self.sdk = self.cloud.sdk()
+        store = Store(parse(f'sqlite:///{self.cloud.layout.state}/'
+                            'lightbits-federation.sqlite'))
+        self.addCleanup(store.close)
+        self.book = Book(store, f'embedded@{federation.BACKEND}')
 
     def process(self, *argv: str) -> subprocess.Popen[str]:
         """Start the operator's command over the files of the service."""
@@ -131,12 +140,18 @@ class ThickCloneTest(base.FunctionalTest):
         return pathlib.Path(str(
             self.clusters[name].data_path(found['UUID'])))
 
-    def test_a_volume_of_cinder_comes_out(self) -> None:
+    def test_clones(self) -> None:
+        """They come out as volumes of Cinder, or leave nothing."""
         there, source = self.filled()
         made = self.sdk.create_attachment(source.id,
                                           connector=base.CONNECTOR)
         self.sdk.complete_attachment(made)
         self.check_cancelled(source, there)
+        self.check_registered(source, there)
+        self.check_refused(source, there)
+
+    def check_registered(self, source: Any, there: str) -> None:
+        """A clone that Cinder has taken over is as good as any volume."""
         told = self.command('volume', 'clone', source.id, '--cluster', there,
                             '--name', 'the clone', '--yes', '--wait')
         clone = self.settled(self.sdk, self.sdk.find_volume('the clone'))
@@ -160,17 +175,18 @@ class ThickCloneTest(base.FunctionalTest):
         told = self.command(
             'volume', 'clone', source.id, '--cluster', there, '--name', 'x',
             '--rate', '1', '--yes')
-        self.wait(lambda: self.command('job', 'show', told['job'])['done']
-                  or None, 'something to be copied', 60)
+        self.wait(lambda: self.book.get(told['job']).done,
+                  'something to be copied', 60)
         self.command('job', 'cancel', told['job'], '--yes')
-        self.wait(lambda: self.command('job', 'show', told['job'])['state']
-                  == 'cancelled', 'the end of the job', 60)
+        self.wait(lambda: self.book.get(told['job']).ended,
+                  'the end of the job', 60)
+        self.assertIs(JobState.CANCELLED, self.book.get(told['job']).state)
         self.assertEqual([source.id],
                          [item.id for item in self.sdk.volumes()])
         self.audit()
 
-    def test_what_cinder_refuses_is_registered_later(self) -> None:
-        there, source = self.filled()
+    def check_refused(self, source: Any, there: str) -> None:
+        """What Cinder does not take is registered later."""
         kind = self.sdk.create_type(name='elsewhere', extra_specs={
             'lightos:cluster': f'!{there}'})
         process = self.process(
@@ -182,14 +198,14 @@ class ThickCloneTest(base.FunctionalTest):
         # Cinder forgets what it has failed at, and the audit tells the rest.
         self.assertEqual([source.id],
                          [item.id for item in self.sdk.volumes()])
-        job, = self.command('job', 'list', '--kind', 'thick-clone')
+        job = self.book.all(kind=THICK_CLONE)[0]
         self.sdk.update_type_extra_specs(
             kind, **{'lightos:cluster': there})
-        self.command('job', 'resume', job['id'])
+        self.command('job', 'resume', job.id)
         self.wait(lambda: self.sdk.find_volume('late'), 'the clone', 60)
         clone = self.settled(self.sdk, self.sdk.find_volume('late'))
         self.assertEqual(files.content(self.path(source)),
                          files.content(self.path(clone)))
-        self.wait(lambda: self.command('job', 'show', job['id'])['state']
-                  == 'done', 'the end of the job')
+        self.wait(lambda: self.book.get(job.id).ended, 'the end of the job')
+        self.assertIs(JobState.DONE, self.book.get(job.id).state)
         self.audit()
