@@ -31,6 +31,11 @@ WSGIApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 _SEPARATOR = '.'
 
+# What the filter alone may say.
+_TOLD = ('HTTP_X_USER', 'HTTP_X_PROJECT', 'HTTP_X_ROLE', 'HTTP_X_TENANT',
+         'HTTP_X_SERVICE_ROLE')
+_SERVICE_TOKEN = 'HTTP_X_SERVICE_TOKEN'
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Identity:
@@ -47,6 +52,8 @@ class Identity:
 
 
 ADMIN = Identity('admin', 'demo', ('admin', 'member', 'reader'))
+# Another service of the cloud, which says so beside the token of a user.
+SERVICE = Identity('nova', 'service', ('service',))
 
 
 def parse(token: str, secret: str) -> Identity | None:
@@ -71,8 +78,7 @@ class TokenFilter:
     def __call__(self, environ: Environ,
                  start_response: Callable[..., Any]) -> Iterable[bytes]:
         for name in [name for name in environ
-                     if name.startswith(('HTTP_X_USER', 'HTTP_X_PROJECT',
-                                         'HTTP_X_ROLE', 'HTTP_X_TENANT'))]:
+                     if name.startswith(_TOLD)]:
             del environ[name]
         identity = self._identify(environ)
         if identity is None:
@@ -86,6 +92,9 @@ class TokenFilter:
         environ['HTTP_X_PROJECT_ID'] = identity.project
         environ['HTTP_X_PROJECT_NAME'] = identity.project
         environ['HTTP_X_ROLES'] = ','.join(identity.roles)
+        service = parse(environ.get(_SERVICE_TOKEN, ''), self._secret)
+        if service is not None:
+            environ['HTTP_X_SERVICE_ROLES'] = ','.join(service.roles)
         return self._app(environ, start_response)
 
     def _identify(self, environ: Environ) -> Identity | None:
