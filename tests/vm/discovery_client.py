@@ -143,9 +143,6 @@ def main(folder: pathlib.Path) -> None:
     while True:
         # A file that is renamed into place is another file of that name.
         found = look(folder)
-        if not found:
-            # The original leaves a discovery service with the last file.
-            answers = Answers()
         for name, _number in sorted(found - known):
             follow(folder / name, answers)
         known = found
