@@ -172,10 +172,14 @@ class FederationTestCase(test.TestCase):
         return log
 
     @staticmethod
-    def wait(probe: Callable[[], T | None]) -> T:
-        """Wait until `probe` answers something."""
+    def wait(probe: Callable[[], T | None],
+             last: Callable[[], object] | None = None) -> T:
+        """Wait until `probe` answers something.
+
+        :param last: tells what was seen last, should it never do so.
+        """
         return timing.wait_until(probe, timing.Deadline.after(PATIENCE),
-                                 'the test')
+                                 'the test', last)
 
     # Cinder's records
 

@@ -198,7 +198,7 @@ class LifeTestCase(base.FederationTestCase):
         drv.do_setup(self.context)
 
         self.made(drv)
-        self.wait(lambda: self.threads() == threads or None)
+        self.wait(lambda: self.threads() == threads or None, self.threads)
         self.wait(lambda: self.connections() <= connections or None)
 
     def test_the_end_leaves_no_thread_and_no_connection(self) -> None:
@@ -210,7 +210,7 @@ class LifeTestCase(base.FederationTestCase):
         drv.tear_down()
         drv.tear_down()
 
-        self.wait(lambda: not self.threads() or None)
+        self.wait(lambda: not self.threads() or None, self.threads)
         self.wait(lambda: not self.connections() or None)
 
     def driver_works_in_parallel(

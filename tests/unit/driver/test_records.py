@@ -46,13 +46,15 @@ class WriteAheadTestCase(base.FederationTestCase):
         other.save()
 
     def meanwhile(self, call: Callable[[Any], Any], record: Any,
-                  route: str, disturb: Callable[[], Any]) -> Any:
+                  route: str, disturb: Callable[[], Any],
+                  busy: float = 0.5) -> Any:
         """Call the driver and do something while the cluster is busy.
 
+        :param busy: for how many seconds.
         :returns: what the call raised, or else returned.
         """
         self.reset_counters()
-        self.east.fault('slow', route=route, seconds=0.5, count=1)
+        self.east.fault('slow', route=route, seconds=busy, count=1)
         outcome: list[Any] = []
 
         def run() -> None:
@@ -125,7 +127,7 @@ class WriteAheadTestCase(base.FederationTestCase):
             relabel(self.east, self.on(volume)[1], volume.name_id)
 
         error = self.meanwhile(self.driver.create_volume, volume,
-                               'volumes.get', take_over)
+                               'volumes.get', take_over, busy=3.0)
 
         self.assertIsInstance(error, exception.MetadataUpdateFailure)
         self.assertEqual(
