@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from oslotest import base
@@ -36,13 +36,16 @@ class StackTest(work.Work, base.BaseTestCase):
 
     coordination: ClassVar[str] = 'etcd'
     threads: ClassVar[bool] = False
+    # Of the simulated clusters.
+    options: ClassVar[Mapping[str, Any]] = {}
     bed: ClassVar[bed.Bed]
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.bed = bed.Bed(coordination=cls.coordination,
-                          threads=cls.threads)
+        cls.bed = bed.Bed(
+            coordination=cls.coordination, threads=cls.threads,
+            clusters=dict.fromkeys(bed.CLUSTERS, cls.options))
         cls.addClassCleanup(cls.bed.close)
         cls.bed.stack.start()
 
