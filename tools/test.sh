@@ -110,12 +110,24 @@ function kind_of {
     fi
 }
 
+# Tests wait for services and clusters about half of their time, so more of
+# them run side by side than there are cores.
+function workers_for {
+    local cores
+    cores=$(nproc)
+    case $1 in
+        functional) echo $((cores * 3 / 2));;
+        *) echo $((cores * 2));;
+    esac
+}
+
 # Run one environment, showing and keeping its output.
 function run_environment {
     local name=$1 started=${EPOCHSECONDS} status=0
     local log=${LOGS}/${name}.log
     log_step "tox -e ${name}"
-    "${VENV}/bin/tox" run -e "${name}" ${POSARGS[@]+"${POSARGS[@]}"} 2>&1 \
+    TEST_WORKERS=${TEST_WORKERS:-$(workers_for "${name}")} \
+        "${VENV}/bin/tox" run -e "${name}" ${POSARGS[@]+"${POSARGS[@]}"} 2>&1 \
         | tee "${log}" || status=$?
     RESULTS+=("$(printf '%s|%s|%s|%s|%s' "${name}" "${status}" "${log}" \
         $((EPOCHSECONDS - started)) "$(kind_of "${name}")")")
