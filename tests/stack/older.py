@@ -24,6 +24,8 @@ from cinder_lightbits_federation import formats
 from cinder_lightbits_federation import ownership
 from tests.embedded import file_driver
 
+DRIVER = f'{__name__}.OlderDriver'
+
 
 class OlderDriver(file_driver.FileDriver):
     """Neither reads nor writes anything but the first format."""

@@ -141,11 +141,13 @@ def prepare(layout: Layout, config: str, urls: Urls) -> None:
     (layout.folder / 'cinder.conf').write_text(config)
 
 
-def prepare_service(layout: Layout, name: str) -> None:
-    """Write what is a service's own.
+def prepare_service(layout: Layout, name: str, more: str = '') -> None:
+    """Write what is a service's own; it counts from its next start on.
 
     :param name: its host.
+    :param more: sections that win over those all services share.
     """
-    (layout.folder / name / 'locks').mkdir(mode=0o700, parents=True)
+    (layout.folder / name / 'locks').mkdir(mode=0o700, parents=True,
+                                           exist_ok=True)
     (layout.folder / f'{name}.conf').write_text(
-        _SERVICE.format(name=name, folder=layout.folder))
+        _SERVICE.format(name=name, folder=layout.folder) + more)
