@@ -28,6 +28,7 @@ from cinder import objects
 from cinder.volume import volume_utils
 from oslo_log import log as logging
 
+from cinder_lightbits_federation.cinderlocks import get_lock
 from cinder_lightbits_federation.copy.devices import Attacher
 from cinder_lightbits_federation.copy.devices import Mover
 from cinder_lightbits_federation.copy.devices import PrivilegedMover
@@ -51,7 +52,6 @@ from cinder_lightbits_federation import records
 from cinder_lightbits_federation.refs import Created
 from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.refs import VolumeRef
-from cinder_lightbits_federation.service import get_lock
 from cinder_lightbits_federation.settings import PoolMode
 from cinder_lightbits_federation.spec import ClusterPin
 from cinder_lightbits_federation.spec import VolumeSpec

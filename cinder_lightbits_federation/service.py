@@ -19,12 +19,12 @@ import os
 from typing import Any
 import weakref
 
-from cinder import coordination
 from oslo_config import cfg
 from oslo_log import log as logging
 
 from cinder_lightbits_federation.audit.database import Database
 from cinder_lightbits_federation.audit.database import wanted_projects
+from cinder_lightbits_federation.cinderlocks import get_lock
 from cinder_lightbits_federation.drain.cloud import CinderCloud
 from cinder_lightbits_federation.drain.cloud import connect
 from cinder_lightbits_federation.drain.stock import Stock
@@ -71,11 +71,6 @@ def _mutated(conf: Any, fresh: Any) -> None:
     """Cinder was told to read its configuration again."""
     for service in tuple(_STARTED):
         service.look_now()
-
-
-def get_lock(name: str) -> Any:
-    """:returns: a lock of Cinder's lock service; see `locks`."""
-    return coordination.COORDINATOR.get_lock(name)
 
 
 def memory_folder() -> str:

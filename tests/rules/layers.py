@@ -43,7 +43,7 @@ ADAPTERS = frozenset({
     'driver', 'exception',
     'exporter', 'hosting', 'images', 'jobbing', 'manageable', 'mobility',
     'records',
-    'returning', 'service', 'upgrading'})
+    'returning', 'service', 'upgrading', 'cinderlocks'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options'})

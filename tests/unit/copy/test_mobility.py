@@ -21,13 +21,13 @@ from unittest import mock
 from cinder import exception
 from cinder import objects
 
+from cinder_lightbits_federation import cinderlocks
 from cinder_lightbits_federation.copy.engine import Manner
 from cinder_lightbits_federation.copy.relocation import Relocation
 from cinder_lightbits_federation.copy.slots import Slots
 from cinder_lightbits_federation.copy.transfer import Transfer
 from cinder_lightbits_federation.jobs.claims import HeldJob
 from cinder_lightbits_federation.jobs.model import JobState
-from cinder_lightbits_federation import service
 from tests.copying import files
 from tests.unit.copy import test_transfer
 from tests.unit.driver import base
@@ -49,7 +49,7 @@ class MobilityTestCase(test_transfer.CopyTestCase):
         """Let a driver copy between files."""
         drv._relocation = lambda: Relocation(Transfer(
             drv.federation, self.attacher, self.mover,
-            Slots(service.get_lock, 2), Manner(checkpoint=MIB)))
+            Slots(cinderlocks.get_lock, 2), Manner(checkpoint=MIB)))
         # Who is killed is so for long enough.
         drv.desk.book.lease = 0.5
 

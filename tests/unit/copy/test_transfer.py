@@ -21,6 +21,7 @@ import pathlib
 from typing import Any
 import uuid as uuidlib
 
+from cinder_lightbits_federation import cinderlocks
 from cinder_lightbits_federation.copy.engine import Manner
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy.relocation import Relocation
@@ -32,7 +33,6 @@ from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation import records
 from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.refs import VolumeRef
-from cinder_lightbits_federation import service
 from cinder_lightbits_federation.spec import VolumeSpec
 from tests.copying import files
 from tests.unit.driver import base
@@ -73,7 +73,7 @@ class CopyTestCase(base.FederationTestCase):
         self.mover = files.FileMover()
         self.transfer = Transfer(
             self.drv.federation, self.attacher, self.mover,
-            Slots(service.get_lock, 2), Manner(checkpoint=MIB))
+            Slots(cinderlocks.get_lock, 2), Manner(checkpoint=MIB))
         self.relocation = Relocation(self.transfer)
 
     def add_array(self, name: str, **options: Any) -> Any:
