@@ -165,6 +165,11 @@ class DrainTest(DrainTestCase):
             with open(self.path(volume), 'rb') as file:
                 file.seek(number * 16 * MIB)
                 self.assertEqual(data[volume.id], file.read(MIB))
+        # What was moved counts once, as before.
+        self.assertEqual({
+            'volumes': VOLUMES + len(meanwhile), 'snapshots': 1,
+            'gigabytes': VOLUMES + len(meanwhile) + 1},
+            self.charged(self.sdk))
         # Creates that came before the state was applied have moved, too.
         self.assertRegex(self.progress,
                          r'\d+ volumes moved, 0 to go, 0 failed')

@@ -124,6 +124,11 @@ class ImagesTest(base.FunctionalTest):
         for name, item in self.masters():
             self.assertEqual(GIB, item.size)
             self.assert_content(name, item.uuid)
+        # Nobody pays for the masters.
+        self.assertEqual(
+            {'volumes': VOLUMES, 'snapshots': 0,
+             'gigabytes': sum(volume.size for volume in volumes)},
+            self.charged(sdk))
         self.audit()
 
     def test_the_same_with_the_cache_of_cinder(self) -> None:

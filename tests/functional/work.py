@@ -46,6 +46,12 @@ class Work(testtools.TestCase):
         self.assertIn(found.status, states)
         return found
 
+    def charged(self, sdk: Any) -> dict[str, int]:
+        """Return what a project's quota is charged, by resource."""
+        used = sdk.get_quota_set('demo', usage=True).usage
+        return {name: used[name]
+                for name in ('volumes', 'snapshots', 'gigabytes')}
+
     def create(self, sdk: Any, **attributes: Any) -> Any:
         """Create a volume of 1 GiB, or as told, and wait for it."""
         made = sdk.create_volume(**{'size': 1, **attributes})
