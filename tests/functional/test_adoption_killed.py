@@ -218,4 +218,3 @@ class KilledTest(observed.ObservedTestCase):
             self.assertEqual({'GET'}, {item['method'] for item
                                        in array.journal()[asked[name]:]})
         self.assertTrue(os.path.exists(f'{self.folder}/adoption/before.json'))
-
