@@ -60,8 +60,8 @@ def parallel(runs: Mapping[str, Run], path: pathlib.Path) -> None:
 def clusters(runs: Mapping[str, Run], path: pathlib.Path) -> None:
     """Latency by the number of clusters; bars reach to the extremes."""
     with drawing.drawn(path, 'clusters') as page:
-        for axes, (threads, run) in zip(page.subplots(1, len(runs)),
-                                        runs.items(), strict=True):
+        columns, = page.subplots(1, len(runs), squeeze=False)
+        for axes, (threads, run) in zip(columns, runs.items(), strict=True):
             found = {int(case.split()[0]): figures
                      for case, figures in run.get('clusters', {}).items()
                      if ',' not in case}
