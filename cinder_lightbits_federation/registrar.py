@@ -14,16 +14,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 from typing import Any
 
-from keystoneauth1 import exceptions as auth_exceptions
 from openstack import exceptions
 
 from cinder_lightbits_federation.copy.delivery import Entry
 from cinder_lightbits_federation.copy.delivery import NotRegistered
 from cinder_lightbits_federation.copy.wanted import Wanted
+from cinder_lightbits_federation.drain.cloud import told
 
 # Metadata of the volume until it is taken over: the job that it is for.
 MARK = 'lightbits_thick_clone'
@@ -45,7 +45,7 @@ class CinderRegistrar:
 
     def find(self, mark: str) -> Sequence[Entry]:
         """See `Registrar`."""
-        with _told():
+        with told(_refusal):
             # A dictionary, as Python writes it (cinder/api/v3/volumes.py).
             found = list(self._proxy.volumes(
                 all_projects=True, properties=str({MARK: mark})))
@@ -54,7 +54,7 @@ class CinderRegistrar:
     def manage(self, mark: str, reference: Mapping[str, str], pool: str,
                wanted: Wanted) -> None:
         """See `Registrar`."""
-        with _told():
+        with told(_refusal):
             self._proxy.manage_volume(
                 host=f'{self._host}#{self._pool_of(pool)}',
                 ref=dict(reference), name=wanted.name,
@@ -62,7 +62,7 @@ class CinderRegistrar:
 
     def unmark(self, volume_id: str) -> None:
         """See `Registrar`."""
-        with _told(), contextlib.suppress(exceptions.NotFoundException):
+        with told(_refusal), contextlib.suppress(exceptions.NotFoundException):
             self._proxy.delete_volume_metadata(volume_id, [MARK])
 
     def forget(self, entry: Entry) -> None:
@@ -70,18 +70,12 @@ class CinderRegistrar:
 
         In that status the driver lets go of what it may have taken over.
         """
-        with _told(), contextlib.suppress(exceptions.NotFoundException):
+        with told(_refusal), contextlib.suppress(exceptions.NotFoundException):
             self._proxy.reset_volume_status(
                 entry.id, status='error_managing', attach_status=None,
                 migration_status=None)
             self._proxy.delete_volume(entry.id)
 
 
-@contextlib.contextmanager
-def _told() -> Iterator[None]:
-    try:
-        yield
-    except (exceptions.SDKException,
-            auth_exceptions.ClientException) as exc:
-        raise NotRegistered(f'Cinder does not take the clone over: {exc}'
-                            ) from exc
+def _refusal(text: str) -> NotRegistered:
+    return NotRegistered(f'Cinder does not take the clone over: {text}')

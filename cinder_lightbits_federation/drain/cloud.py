@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 from typing import Any
 
@@ -65,13 +65,13 @@ class CinderCloud:
 
     def migrate(self, volume_id: str) -> None:
         """See `Cloud`. Users cannot change the volume until it has moved."""
-        with _told():
+        with told(MoveRefused):
             self._proxy.migrate_volume(volume_id, lock_volume=True,
                                        **self._target)
 
     def phase(self, volume_id: str) -> Phase:
         """See `Cloud`."""
-        with _told():
+        with told(MoveRefused):
             try:
                 found = self._proxy.get_volume(volume_id)
             except exceptions.NotFoundException:
@@ -81,16 +81,20 @@ class CinderCloud:
 
     def forget_migration(self, volume_id: str) -> None:
         """See `Cloud`."""
-        with _told():
+        with told(MoveRefused):
             self._proxy.reset_volume_status(
                 volume_id, status='available', attach_status=None,
                 migration_status='none')
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def told(refusal: Callable[[str], Exception]) -> Iterator[None]:
+    """Tell what the client raises as an error of ours.
+
+    :param refusal: makes it of the text.
+    """
     try:
         yield
     except (exceptions.SDKException,
             auth_exceptions.ClientException) as exc:
-        raise MoveRefused(str(exc)) from exc
+        raise refusal(str(exc)) from exc

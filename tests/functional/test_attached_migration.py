@@ -114,17 +114,6 @@ class AttachedMigrationTest(base.FunctionalTest):
                                         cluster.state()).volumes
                 if item.label('cinder_id')]
 
-    def migrated(self, volume: Any) -> str:
-        """Ask for a migrate within the backend; return how it ended."""
-        host = self.sdk.get_volume(volume.id).host.partition('#')[0]
-        self.sdk.migrate_volume(volume.id, host=host)
-
-        def ended() -> str | None:
-            status = self.sdk.get_volume(volume.id).migration_status
-            return status if status in ('success', 'error') else None
-
-        return str(self.wait(ended, 'the migrate to end', 90))
-
     def located(self, volume: Any) -> Any:
         """Return the record of a volume."""
         return next(item for item in self.cloud.records().volumes
@@ -153,7 +142,7 @@ class AttachedMigrationTest(base.FunctionalTest):
 
         # One that fails changes nothing.
         self.host.fails = True
-        self.assertEqual('error', self.migrated(volume))
+        self.assertEqual('error', self.migrated(self.sdk, volume))
         self.assertEqual(1, len(self.nova.failures))
         self.settle(1)
         self.assertEqual(before.provider_location,
@@ -161,7 +150,7 @@ class AttachedMigrationTest(base.FunctionalTest):
         self.settled(self.sdk, volume, 'in-use')
         self.audit()
 
-        self.assertEqual('success', self.migrated(volume))
+        self.assertEqual('success', self.migrated(self.sdk, volume))
         (_old, temporary), = self.nova.swapped
         self.assertGreater(self.host.during, MANY)
         after = guest.writes

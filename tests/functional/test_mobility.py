@@ -58,23 +58,12 @@ class MobilityTestCase(base.FunctionalTest):
         files.scatter(self.path(volume), GIB, 8 * MIB)
         return volume
 
-    def migrated(self, volume: Any) -> str:
-        """Ask for a migrate within the backend; return how it ended."""
-        host = self.sdk.get_volume(volume.id).host.partition('#')[0]
-        self.sdk.migrate_volume(volume.id, host=host)
-
-        def ended() -> str | None:
-            status = self.sdk.get_volume(volume.id).migration_status
-            return status if status in ('success', 'error') else None
-
-        return str(self.wait(ended, 'the migrate to end', 90))
-
     def check_move(self) -> None:
         """A volume moves and stays what it is."""
         volume = self.filled()
         home, _found = self.on_array(volume)
         content = files.content(self.path(volume))
-        self.assertEqual('success', self.migrated(volume))
+        self.assertEqual('success', self.migrated(self.sdk, volume))
         there, _found = self.on_array(volume)
         self.assertNotEqual(home, there)
         self.assertEqual(content, files.content(self.path(volume)))
@@ -104,7 +93,7 @@ class MobilityTest(MobilityTestCase):
             'lightos:cluster': 'west'})
         volume = self.filled(volume_type=pinned.id)
         _home, before = self.on_array(volume)
-        self.assertEqual('error', self.migrated(volume))
+        self.assertEqual('error', self.migrated(self.sdk, volume))
         _home, after = self.on_array(volume)
         self.assertEqual((before['UUID'], before['ETag']),
                          (after['UUID'], after['ETag']))

@@ -71,6 +71,17 @@ class Work(testtools.TestCase):
 
         self.wait(look, f'{len(wanted)} volumes to be gone')
 
+    def migrated(self, sdk: Any, volume: Any) -> str:
+        """Ask for a migrate within the backend; return how it ended."""
+        host = sdk.get_volume(volume.id).host.partition('#')[0]
+        sdk.migrate_volume(volume.id, host=host)
+
+        def ended() -> str | None:
+            status = sdk.get_volume(volume.id).migration_status
+            return status if status in ('success', 'error') else None
+
+        return str(self.wait(ended, 'the migrate to end', 90))
+
     def snapshot(self, sdk: Any, volume: Any) -> Any:
         """Take a snapshot and wait for it."""
         made = sdk.create_snapshot(volume_id=volume.id)
