@@ -38,7 +38,7 @@ QUICK_VOLUMES = 3_200
 SCRAPES = 50
 QUICK_SCRAPES = 10
 
-#: Seconds that a scrape may take, once the exporter has started.
+#: Seconds that any scrape may take, from the first one on.
 LIMIT = 1.0
 CASES = ('while it connects', 'during the first audit', 'afterwards')
 
@@ -171,7 +171,7 @@ def run(bench: env.Environment, quick: bool) -> dict[str, Any]:
         finally:
             scale.empty()
     return {'clusters': CLUSTERS, 'volumes': volumes, **found,
-            'in time': max(found[CASES[-1]]) <= LIMIT}
+            'in time': all(max(found[case]) <= LIMIT for case in CASES)}
 
 
 def show(figures: Mapping[str, Any]) -> str:
@@ -186,4 +186,4 @@ def show(figures: Mapping[str, Any]) -> str:
                 f'{name} {1000 * seconds:.0f} ms'
                 for name, seconds in figures['slowest'].items())
             + ('' if figures['in time']
-               else f'\nNOT all of the last were within {LIMIT:g} s'))
+               else f'\nNOT all of them were within {LIMIT:g} s'))
