@@ -28,8 +28,8 @@ from cinder.db import api as db_api
 import sqlalchemy as sa
 
 from cinder_lightbits_federation.access import HostAccess
-from cinder_lightbits_federation.audit.database import model_of
-from cinder_lightbits_federation.audit.database import reading
+from cinder_lightbits_federation.cinderdb import model_of
+from cinder_lightbits_federation.cinderdb import reading
 from cinder_lightbits_federation.records import host_of
 from cinder_lightbits_federation.settings import Network
 

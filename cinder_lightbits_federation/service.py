@@ -23,7 +23,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from cinder_lightbits_federation.audit.database import Database
-from cinder_lightbits_federation.audit.database import wanted_projects
+from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cinderlocks import get_lock
 from cinder_lightbits_federation.drain.cloud import CinderCloud
 from cinder_lightbits_federation.drain.cloud import connect

@@ -29,7 +29,7 @@ from cinder_lightbits_federation.adoption.plan import Values
 from cinder_lightbits_federation.audit.books import AT_REST
 from cinder_lightbits_federation.audit.books import IN_ERROR
 from cinder_lightbits_federation.audit.books import NOT_MIGRATING
-from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation import cinderdb
 
 Row = Any
 
@@ -52,13 +52,13 @@ class Outcome(enum.Enum):
 
 def of_host(model: Any, host: str) -> Any:
     """:returns: the condition that a row belongs to a backend."""
-    return database.of_backend(model, host, host)
+    return cinderdb.of_backend(model, host, host)
 
 
 def volumes(host: str) -> dict[str, Row]:
     """:returns: the columns of a backend's volumes, by ID."""
-    model = database.model_of(TABLES[Resource.VOLUME])
-    return {row.id: row for row in database.pages(
+    model = cinderdb.model_of(TABLES[Resource.VOLUME])
+    return {row.id: row for row in cinderdb.pages(
         lambda session: session.query(
             model.id, model.host, model.cluster_name,
             model.provider_location, model.provider_id,
@@ -68,9 +68,9 @@ def volumes(host: str) -> dict[str, Row]:
 
 def snapshots(host: str) -> dict[str, Row]:
     """:returns: the columns of its snapshots, by ID."""
-    volume = database.model_of(TABLES[Resource.VOLUME])
-    model = database.model_of(TABLES[Resource.SNAPSHOT])
-    return {row.id: row for row in database.pages(
+    volume = cinderdb.model_of(TABLES[Resource.VOLUME])
+    model = cinderdb.model_of(TABLES[Resource.SNAPSHOT])
+    return {row.id: row for row in cinderdb.pages(
         lambda session: session.query(
             model.id, model.provider_location, model.provider_id).filter(
                 of_host(volume, host), model.deleted.is_(False)).join(
@@ -79,8 +79,8 @@ def snapshots(host: str) -> dict[str, Row]:
 
 def groups(host: str) -> Iterator[Row]:
     """:returns: its groups."""
-    model = database.model_of(TABLES[Resource.GROUP])
-    return database.pages(
+    model = cinderdb.model_of(TABLES[Resource.GROUP])
+    return cinderdb.pages(
         lambda session: session.query(
             model.id, model.name, model.host, model.cluster_name).filter(
                 of_host(model, host), model.deleted.is_(False)), model.id)
@@ -88,8 +88,8 @@ def groups(host: str) -> Iterator[Row]:
 
 def cache_entries(host: str) -> Iterator[Row]:
     """:returns: its entries of the image cache."""
-    model = database.model_of(TABLES[Resource.CACHE_ENTRY])
-    return database.pages(
+    model = cinderdb.model_of(TABLES[Resource.CACHE_ENTRY])
+    return cinderdb.pages(
         lambda session: session.query(
             model.id, model.volume_id, model.host,
             model.cluster_name).filter(of_host(model, host)), model.id)
@@ -97,8 +97,8 @@ def cache_entries(host: str) -> Iterator[Row]:
 
 def backend_specs() -> Iterator[Row]:
     """:returns: the extra specs that name a backend, of all types."""
-    model = database.model_of(TABLES[Resource.TYPE_SPEC])
-    return database.pages(
+    model = cinderdb.model_of(TABLES[Resource.TYPE_SPEC])
+    return cinderdb.pages(
         lambda session: session.query(
             model.id, model.volume_type_id, model.value).filter(
                 model.key == BACKEND_NAME, model.deleted.is_(False)),
@@ -125,11 +125,11 @@ def apply(change: Change, direction: Direction) -> Outcome:
     The times of rows stay as they are. Idempotent.
     """
     start, end = change.ends(direction)
-    model = database.model_of(TABLES[change.resource])
+    model = cinderdb.model_of(TABLES[change.resource])
     alive = [model.id == change.id]
     if hasattr(model, 'deleted'):
         alive.append(model.deleted.is_(False))
-    with database.writing() as session:
+    with cinderdb.writing() as session:
         changed = session.query(model).filter(
             *alive, *_are(model, start), *_at_rest(model, change.resource)
         ).update({**end, **_untouched(model)}, synchronize_session=False)
@@ -143,9 +143,9 @@ def apply(change: Change, direction: Direction) -> Outcome:
 
 def current(change: Change) -> dict[str, str | None] | None:
     """:returns: the columns of a row as they are now, None if it is gone."""
-    model = database.model_of(TABLES[change.resource])
+    model = cinderdb.model_of(TABLES[change.resource])
     columns = list(change.before)
-    with database.reading() as session:
+    with cinderdb.reading() as session:
         question = session.query(
             *(getattr(model, name) for name in columns)).filter(
                 model.id == change.id)

@@ -21,6 +21,7 @@ from typing import Any
 from cinder_lightbits_federation.audit.books import Record
 from cinder_lightbits_federation.audit.books import VolumeRecord
 from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation import cinderdb
 
 
 class AmendableDatabase(database.Database):
@@ -42,11 +43,11 @@ def amend_row(kind: str, row_id: str, before: Mapping[str, Any],
     :param before: columns that must be as given.
     :returns: whether they were; otherwise nothing was changed.
     """
-    table = database.model_of(kind)
+    table = cinderdb.model_of(kind)
     same = [getattr(table, name).is_(None) if value is None
             else getattr(table, name) == value
             for name, value in before.items()]
-    with database.writing() as session:
+    with cinderdb.writing() as session:
         changed = session.query(table).filter(
             table.id == row_id, table.deleted.is_(False), *same).update(
                 {**after, 'updated_at': now()}, synchronize_session=False)

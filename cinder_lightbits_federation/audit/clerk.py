@@ -28,10 +28,10 @@ from cinder.db import api as db_api
 from oslo_db import exception as db_exception
 import sqlalchemy as sa
 
-from cinder_lightbits_federation.audit import database
 from cinder_lightbits_federation.audit import exports
 from cinder_lightbits_federation.audit.exports import Row
 from cinder_lightbits_federation.audit.exports import Tables
+from cinder_lightbits_federation import cinderdb
 from cinder_lightbits_federation import errors
 
 # Rows that others refer to come first.
@@ -52,8 +52,8 @@ class Clerk:
 
     def everything(self) -> Tables:
         """:returns: all rows of volumes, snapshots and what is theirs."""
-        volume = database.model_of('Volume')
-        mine = database.of_backend(volume, self._host, self._cluster)
+        volume = cinderdb.model_of('Volume')
+        mine = cinderdb.of_backend(volume, self._host, self._cluster)
         volumes = self._rows(exports.VOLUMES, volume.id, sa.and_(
             mine, volume.deleted.is_(False)))
         volume_ids = [row['id'] for row in volumes]
@@ -72,7 +72,7 @@ class Clerk:
     def fate(self, table: str, row_id: str) -> bool | None:
         """:returns: whether a row is deleted; None if there is none."""
         known = _table(table)
-        with database.reading() as session:
+        with cinderdb.reading() as session:
             found = session.execute(sa.select(known.c.deleted).where(
                 known.c.id == row_id)).scalar()
         return None if found is None else bool(found)
@@ -90,7 +90,7 @@ class Clerk:
         :raises RecordLost: one of them is there.
         """
         try:
-            with database.writing() as session:
+            with cinderdb.writing() as session:
                 for name in dict.fromkeys(ORDER):
                     _insert(session, name, rows.get(name, ()))
         except db_exception.DBDuplicateEntry as exc:
@@ -105,7 +105,7 @@ class Clerk:
         :returns: whether it had; otherwise nothing was changed.
         """
         known = _table(exports.VOLUMES)
-        with database.writing() as session:
+        with cinderdb.writing() as session:
             done = session.execute(sa.update(known).where(
                 known.c.id == volume_id, known.c.status == status,
                 known.c.deleted.is_(False)).values(
@@ -126,7 +126,7 @@ class Clerk:
         """:returns: the rows with one of some values in a column."""
         known = _table(table)
         found: list[Row] = []
-        for chunk in database.chunks(ids):
+        for chunk in cinderdb.chunks(ids):
             found += self._rows(table, known.c.id, sa.and_(
                 known.c[column].in_(chunk), known.c.deleted.is_(False)))
         return found
@@ -134,7 +134,7 @@ class Clerk:
     @staticmethod
     def _rows(table: str, key: Any, condition: Any) -> list[Row]:
         known = _table(table)
-        with database.reading() as session:
+        with cinderdb.reading() as session:
             rows = session.execute(sa.select(known).where(
                 condition).order_by(key)).mappings().all()
         return [{name: _plain(value) for name, value in row.items()}
@@ -142,7 +142,7 @@ class Clerk:
 
 
 def _table(name: str) -> sa.Table:
-    found: sa.Table = database.model_of('Volume').__table__.metadata.tables[
+    found: sa.Table = cinderdb.model_of('Volume').__table__.metadata.tables[
         name]
     return found
 

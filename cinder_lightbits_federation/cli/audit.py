@@ -23,9 +23,9 @@ from cinder_lightbits_federation.audit.checker import GRACE
 from cinder_lightbits_federation.audit.collect import Auditor
 from cinder_lightbits_federation.audit.collect import Report
 from cinder_lightbits_federation.audit.collect import SETTLE
-from cinder_lightbits_federation.audit.database import wanted_projects
 from cinder_lightbits_federation.audit.findings import Finding
 from cinder_lightbits_federation.audit.findings import Severity
+from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.columns import Size

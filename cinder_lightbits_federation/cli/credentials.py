@@ -25,7 +25,7 @@ import os
 import shlex
 from typing import Any
 
-from cinder_lightbits_federation.audit.database import wanted_projects
+from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Names
 from cinder_lightbits_federation.cli import consent

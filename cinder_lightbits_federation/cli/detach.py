@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cinder_lightbits_federation.audit.arrays import projects_on
-from cinder_lightbits_federation.audit.database import wanted_projects
+from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli import catalogue
 from cinder_lightbits_federation.cli import consent

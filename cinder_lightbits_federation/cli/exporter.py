@@ -30,7 +30,7 @@ import prometheus_client
 from cinder_lightbits_federation.audit.arrays import Arrays
 from cinder_lightbits_federation.audit.collect import Auditor
 from cinder_lightbits_federation.audit.collect import Report
-from cinder_lightbits_federation.audit.database import wanted_projects
+from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.outcome import CommandError
 from cinder_lightbits_federation.cli.outcome import UsageError

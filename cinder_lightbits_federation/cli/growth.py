@@ -24,7 +24,7 @@ import datetime
 
 import sqlalchemy as sa
 
-from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation import cinderdb
 from cinder_lightbits_federation.sizes import GIB
 
 _DAY = datetime.timedelta(days=1)
@@ -69,17 +69,17 @@ def measure(host: str, cluster_name: str | None, days: float) -> Growth:
     :param host: ``host@backend``.
     :param days: how far back; less where the first volume is younger.
     """
-    model = database.model_of('Volume')
+    model = cinderdb.model_of('Volume')
     # Cinder keeps UTC without saying so.
     now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-    with database.reading() as session:
-        mine = database.of_backend(model, host, cluster_name)
+    with cinderdb.reading() as session:
+        mine = cinderdb.of_backend(model, host, cluster_name)
         first = session.query(sa.func.min(model.created_at)).filter(
             mine).scalar()
         span = _span(first, now, days)
         since = now - span
         young = model.created_at >= since
-        place = database.cluster_recorded(model)
+        place = cinderdb.cluster_recorded(model)
         rows = session.query(
             place,
             sa.func.sum(sa.case(

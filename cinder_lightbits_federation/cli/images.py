@@ -22,7 +22,7 @@ from typing import Any
 
 from cinder_lightbits_federation.audit.arrays import projects_on
 from cinder_lightbits_federation.audit.books import age_of
-from cinder_lightbits_federation.audit.database import wanted_projects
+from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli import clusters
 from cinder_lightbits_federation.cli.columns import Age

@@ -24,7 +24,7 @@ from cinder_lightbits_federation.audit.arrays import projects_on
 from cinder_lightbits_federation.audit.books import age_of
 from cinder_lightbits_federation.audit.books import Books
 from cinder_lightbits_federation.audit.books import Record
-from cinder_lightbits_federation.audit.database import wanted_projects
+from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.catalogue import Catalogue
 from cinder_lightbits_federation.cli.catalogue import Item

@@ -22,7 +22,7 @@ from typing import Any
 from cinder import context as cinder_context
 from cinder import objects
 
-from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation import cinderdb
 from cinder_lightbits_federation.cli.switching import CACHE_ENTRY
 from cinder_lightbits_federation.cli.switching import GROUP
 from cinder_lightbits_federation.cli.switching import Home
@@ -51,7 +51,7 @@ class PoolRecords:
 
     def volumes(self) -> Iterator[Tenant]:
         """:returns: all volumes."""
-        model = database.model_of(TABLES[VOLUME])
+        model = cinderdb.model_of(TABLES[VOLUME])
         for row in self._rows(model, model.status, model.group_id):
             yield Tenant(VOLUME, row.id, _home(row), row.status or '',
                          group_id=row.group_id)
@@ -79,7 +79,7 @@ class PoolRecords:
         if wanted is None:
             return False
         tenant = move.tenant
-        model = database.model_of(TABLES[tenant.resource])
+        model = cinderdb.model_of(TABLES[tenant.resource])
         unchanged = [model.id == tenant.id, model.host == tenant.home.host,
                      model.cluster_name == tenant.home.cluster_name]
         values: dict[str, Any] = {'host': wanted.host,
@@ -90,24 +90,24 @@ class PoolRecords:
             # Without a time zone, in UTC, as Cinder has it.
             values['updated_at'] = datetime.datetime.now(
                 datetime.UTC).replace(tzinfo=None)
-        with database.writing() as session:
+        with cinderdb.writing() as session:
             changed = session.query(model).filter(*unchanged).update(
                 values, synchronize_session=False)
         return bool(changed)
 
     def _rows(self, model: Any, *columns: Any) -> Iterator[Row]:
-        condition = database.of_backend(model, self._host, self._cluster)
+        condition = cinderdb.of_backend(model, self._host, self._cluster)
         alive = [model.deleted.is_(False)] if hasattr(model, 'deleted') else []
-        return database.pages(
+        return cinderdb.pages(
             lambda session: session.query(
                 model.id, model.host, model.cluster_name, *columns).filter(
                     condition, *alive), model.id)
 
     def _snapshots(self) -> Iterator[Tenant]:
-        volume = database.model_of(TABLES[VOLUME])
-        model = database.model_of('Snapshot')
-        condition = database.of_backend(volume, self._host, self._cluster)
-        rows = database.pages(
+        volume = cinderdb.model_of(TABLES[VOLUME])
+        model = cinderdb.model_of('Snapshot')
+        condition = cinderdb.of_backend(volume, self._host, self._cluster)
+        rows = cinderdb.pages(
             lambda session: session.query(
                 model.id, model.volume_id, model.status, volume.host,
                 volume.cluster_name).filter(
@@ -118,12 +118,12 @@ class PoolRecords:
                          volume_id=row.volume_id)
 
     def _groups(self) -> Iterator[Tenant]:
-        model = database.model_of(TABLES[GROUP])
+        model = cinderdb.model_of(TABLES[GROUP])
         for row in self._rows(model, model.status):
             yield Tenant(GROUP, row.id, _home(row), row.status or '')
 
     def _cache_entries(self) -> Iterator[Tenant]:
-        model = database.model_of(TABLES[CACHE_ENTRY])
+        model = cinderdb.model_of(TABLES[CACHE_ENTRY])
         for row in self._rows(model, model.volume_id):
             yield Tenant(CACHE_ENTRY, str(row.id), _home(row),
                          volume_id=row.volume_id)

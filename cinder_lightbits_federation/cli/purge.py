@@ -19,11 +19,11 @@ from collections.abc import Iterator
 
 from cinder_lightbits_federation.audit.arrays import projects_on
 from cinder_lightbits_federation.audit.changes import Result
-from cinder_lightbits_federation.audit.database import wanted_projects
 from cinder_lightbits_federation.audit.proofs import Thing
 from cinder_lightbits_federation.audit.purge import DAY
 from cinder_lightbits_federation.audit.purge import DAYS
 from cinder_lightbits_federation.audit.purge import Purger
+from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.catalogue import Catalogue
 from cinder_lightbits_federation.cli.catalogue import Snapshots

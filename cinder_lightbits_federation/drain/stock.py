@@ -21,11 +21,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from cinder_lightbits_federation.audit.books import NOT_MIGRATING
-from cinder_lightbits_federation.audit.database import chunks
-from cinder_lightbits_federation.audit.database import model_of
-from cinder_lightbits_federation.audit.database import of_backend
-from cinder_lightbits_federation.audit.database import pages
-from cinder_lightbits_federation.audit.database import reading
+from cinder_lightbits_federation.cinderdb import chunks
+from cinder_lightbits_federation.cinderdb import model_of
+from cinder_lightbits_federation.cinderdb import of_backend
+from cinder_lightbits_federation.cinderdb import pages
+from cinder_lightbits_federation.cinderdb import reading
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.drain.plan import Resident
 from cinder_lightbits_federation.location import Location

@@ -21,11 +21,11 @@ from prometheus_client import core
 import sqlalchemy as sa
 
 from cinder_lightbits_federation.audit.collect import Report
-from cinder_lightbits_federation.audit.database import cluster_recorded
-from cinder_lightbits_federation.audit.database import model_of
-from cinder_lightbits_federation.audit.database import of_backend
-from cinder_lightbits_federation.audit.database import reading
 from cinder_lightbits_federation.audit.findings import Severity
+from cinder_lightbits_federation.cinderdb import cluster_recorded
+from cinder_lightbits_federation.cinderdb import model_of
+from cinder_lightbits_federation.cinderdb import of_backend
+from cinder_lightbits_federation.cinderdb import reading
 from cinder_lightbits_federation.exporter.arrays import gauge
 from cinder_lightbits_federation.exporter.arrays import Metrics
 from cinder_lightbits_federation.jobs.model import Job

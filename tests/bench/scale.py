@@ -26,8 +26,8 @@ import sqlalchemy as sa
 from cinder_lightbits_federation.audit.arrays import Arrays
 from cinder_lightbits_federation.audit.collect import Auditor
 from cinder_lightbits_federation.audit.database import Database
-from cinder_lightbits_federation.audit.database import model_of
-from cinder_lightbits_federation.audit.database import writing
+from cinder_lightbits_federation.cinderdb import model_of
+from cinder_lightbits_federation.cinderdb import writing
 from cinder_lightbits_federation.exporter import books
 from tests.bench import environment as env
 from tests.bench import report

@@ -38,7 +38,7 @@ PURE = frozenset({
     'room', 'sizes', 'spec', 'views'})
 ADAPTERS = frozenset({
     'admission', 'adoption.planner', 'adoption.rows', 'attached',
-    'audit.amend', 'audit.clerk', 'audit.database', 'cli',
+    'audit.amend', 'audit.clerk', 'audit.database', 'cinderdb', 'cli',
     'drain.stock', 'drain.work',
     'driver', 'exception',
     'exporter', 'hosting', 'images', 'jobbing', 'manageable', 'mobility',

@@ -21,6 +21,7 @@ import fixtures
 
 from cinder_lightbits_federation.audit import books
 from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation import cinderdb
 from tests.unit.audit import base
 from tests.unit.driver import base as driver_base
 
@@ -156,7 +157,7 @@ class DatabaseTestCase(base.AuditTestCase):
 
     def test_many_ids_are_asked_for_in_parts(self) -> None:
         self.useFixture(fixtures.MonkeyPatch(
-            'cinder_lightbits_federation.audit.database.CHUNK', 2))
+            'cinder_lightbits_federation.audit.cinderdb.CHUNK', 2))
         made = {self.volume().id for _number in range(5)}
         self.assertEqual((made, set()), self.again(*made))
 
@@ -174,4 +175,4 @@ class DatabaseTestCase(base.AuditTestCase):
     def test_projects_of_types(self) -> None:
         self.volume_type({'lightos:project_name': 'gold'})
         self.volume_type({'lightos:cluster': 'east'})
-        self.assertEqual(frozenset({'gold'}), database.wanted_projects())
+        self.assertEqual(frozenset({'gold'}), cinderdb.wanted_projects())

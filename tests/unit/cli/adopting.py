@@ -23,7 +23,7 @@ from typing import Any
 from cinder import objects
 
 from cinder_lightbits_federation.adoption import rows
-from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation import cinderdb
 from cinder_lightbits_federation.location import Location
 from tests import releases
 from tests.unit.cli import base
@@ -99,7 +99,7 @@ class AdoptTestCase(base.CliTestCase):
         uuids = {item['name']: item['UUID']
                  for item in array.state()['volumes']}
         ids = [f'{prefix}{number:07d}' for number in range(count)]
-        with database.writing() as session:
+        with cinderdb.writing() as session:
             for number, volume_id in enumerate(ids):
                 session.add(self._volume(
                     section, volume_id, number,
@@ -152,7 +152,7 @@ class AdoptTestCase(base.CliTestCase):
                  name=f'snapshot-{snapshot_id}',
                  sourceVolumeUUID=uuid)
         self.settle()
-        with database.writing() as session:
+        with cinderdb.writing() as session:
             session.add(releases.models.Snapshot(
                 id=snapshot_id, volume_id=volume_id, status='available',
                 volume_size=1, project_id='p', created_at=WHEN,
@@ -166,9 +166,9 @@ class AdoptTestCase(base.CliTestCase):
         """:returns: all rows of the tables that might matter."""
         found = {}
         for name in MAY_CHANGE:
-            model = database.model_of(name)
+            model = cinderdb.model_of(name)
             columns = [column.key for column in model.__table__.columns]
-            with database.reading() as session:
+            with cinderdb.reading() as session:
                 found[name] = [
                     dict(zip(columns, row, strict=True)) for row
                     in session.query(*(getattr(model, key) for key

@@ -24,7 +24,7 @@ from cinder.tests.unit import utils
 from cinder.volume.drivers import lightos as in_tree
 
 from cinder_lightbits_federation.adoption import rows
-from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation import cinderdb
 from cinder_lightbits_federation.cli import lightos
 from cinder_lightbits_federation.cli.outcome import Outcome
 from tests import releases
@@ -174,7 +174,7 @@ class PlanTest(FewVolumesTestCase):
              for item in self.ids])
 
     def test_what_the_cluster_has_not(self) -> None:
-        with database.writing() as session:
+        with cinderdb.writing() as session:
             for number, status in enumerate(('available', 'error')):
                 session.add(releases.models.Volume(
                     id=f'99999999-0000-4000-8000-00000000000{number}',

@@ -225,7 +225,7 @@ class ConfigurationTest(base.CliTestCase):
         def broken(*args: Any, **kwargs: Any) -> Any:
             raise db_exception.DBConnectionError('no database\nselect 1')
 
-        self.stub_out('cinder_lightbits_federation.audit.database.reading',
+        self.stub_out('cinder_lightbits_federation.cinderdb.reading',
                       broken)
         found = self.command('audit')
         self.assertEqual(Outcome.FAILED, found.outcome)
@@ -236,7 +236,7 @@ class ConfigurationTest(base.CliTestCase):
         def broken(*args: Any, **kwargs: Any) -> Any:
             raise RuntimeError('a defect')
 
-        self.stub_out('cinder_lightbits_federation.audit.database.reading',
+        self.stub_out('cinder_lightbits_federation.cinderdb.reading',
                       broken)
         found = self.command('audit')
         self.assertEqual(Outcome.FAILED, found.outcome)

@@ -25,7 +25,7 @@ from oslo_utils import timeutils
 from oslotest import base as oslo_base
 import sqlalchemy as sa
 
-from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation import cinderdb
 from cinder_lightbits_federation.cli import columns
 from cinder_lightbits_federation.cli.outcome import Outcome
 from tests.unit.cli import base
@@ -236,9 +236,9 @@ class CapacityTest(ClusterTestCase):
 
     def aged(self, volume: Any, **days: float) -> None:
         """Have a record say that something was so many days ago."""
-        model = database.model_of('Volume')
+        model = cinderdb.model_of('Volume')
         now = timeutils.utcnow()
-        with database.writing() as session:
+        with cinderdb.writing() as session:
             session.execute(sa.update(model).where(
                 model.id == volume.id).values({
                     name: now - datetime.timedelta(days=number)

@@ -24,7 +24,7 @@ from cinder import objects
 from cinder.volume import volume_types
 import sqlalchemy as sa
 
-from cinder_lightbits_federation.audit import database
+from cinder_lightbits_federation import cinderdb
 from cinder_lightbits_federation.cli.outcome import Outcome
 from tests.unit.cli import base
 from tests.unit.driver import base as driver_base
@@ -39,17 +39,17 @@ class ReimportTestCase(base.CliTestCase):
         self.backup = self.path('backup')
         # Sorted out after records, and made there when it is missing.
         volume_types.get_default_volume_type(self.context)
-        self.tables = database.model_of('Volume').__table__.metadata
+        self.tables = cinderdb.model_of('Volume').__table__.metadata
 
     def dump(self) -> dict[str, list[Any]]:
         """:returns: the whole database."""
-        with database.reading() as session:
+        with cinderdb.reading() as session:
             return {table.name: session.execute(sa.select(table)).mappings(
                 ).all() for table in self.tables.sorted_tables}
 
     def restore(self, dumped: dict[str, list[Any]]) -> None:
         """Put the database back as it was."""
-        with database.writing() as session:
+        with cinderdb.writing() as session:
             for table in reversed(self.tables.sorted_tables):
                 session.execute(sa.delete(table))
             for table in self.tables.sorted_tables:
