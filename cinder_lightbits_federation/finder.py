@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.lightbits.client import LightbitsClient
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
@@ -125,6 +126,37 @@ class Finder:
             return self._recorded_snapshot(ref, ref.location, deadline)
         found = self.search_snapshots(ref, deadline)
         return self._single(found, f'snapshot {ref.name}')
+
+    def volume_at(self, location: Location, deadline: Deadline
+                  ) -> Found[model.Volume]:
+        """Read the volume at a place, whosever it is.
+
+        :raises ObjectMissing: there is none, or none was made yet.
+        """
+        return self._at(location, lambda client, uuid: client.get_volume(
+            location.project, uuid, deadline=deadline), deadline)
+
+    def snapshot_at(self, location: Location, deadline: Deadline
+                    ) -> Found[model.Snapshot]:
+        """Read the snapshot at a place; raises as `volume_at` does."""
+        return self._at(location, lambda client, uuid: client.get_snapshot(
+            location.project, uuid, deadline=deadline), deadline)
+
+    def _at(self, location: Location,
+            read: Callable[[LightbitsClient, str], T], deadline: Deadline
+            ) -> Found[T]:
+        cluster = self.place(location)
+        if location.object_uuid is None:
+            raise errors.ObjectMissing(
+                f'nothing was made on cluster {cluster.name} yet')
+        try:
+            with cluster.api(deadline) as client:
+                return Found(cluster, location.project,
+                             read(client, location.object_uuid))
+        except lb_errors.NotFound as exc:
+            raise errors.ObjectMissing(
+                f'{location.object_uuid} is not on cluster {cluster.name} '
+                f'any more: {exc}') from exc
 
     def search_volumes(self, ref: VolumeRef, deadline: Deadline
                        ) -> tuple[Found[model.Volume], ...]:

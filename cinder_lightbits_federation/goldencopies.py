@@ -28,6 +28,7 @@ from cinder_lightbits_federation.copy.state import Stage
 from cinder_lightbits_federation.copy.state import State
 from cinder_lightbits_federation.copy.transfer import Order
 from cinder_lightbits_federation.copy.transfer import Transfer
+from cinder_lightbits_federation import errors as federation_errors
 from cinder_lightbits_federation.finder import Found
 from cinder_lightbits_federation import goldenrules
 from cinder_lightbits_federation.goldenrules import WantedMaster
@@ -41,6 +42,7 @@ from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation.refs import Created
 from cinder_lightbits_federation.refs import CreateRequest
+from cinder_lightbits_federation.refs import NOT_RECORDED
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.spec import VolumeSpec
 
@@ -125,15 +127,13 @@ class _MasterCopy:
             Order(self._source(), self._request()), self._ledger)
 
     def _source(self) -> Found[model.Snapshot]:
-        wanted, deadline = self._wanted, self._federation.deadline()
-        cluster = self._federation.registry.by_uuid(wanted.source_cluster)
+        wanted = self._wanted
         try:
-            with cluster.api(deadline) as client:
-                return Found(cluster, wanted.source_project,
-                             client.get_snapshot(
-                                 wanted.source_project, wanted.source,
-                                 deadline=deadline))
-        except lb_errors.NotFound:
+            return self._federation.finder.snapshot_at(
+                Location(wanted.source_cluster, self._record,
+                         wanted.source_project, wanted.source),
+                self._federation.deadline())
+        except federation_errors.ObjectMissing:
             self._transfer.undo(self._record, self._ledger)
             raise
 
@@ -144,7 +144,7 @@ class _MasterCopy:
             wanted.size, VolumeSpec(
                 project=wanted.project, replicas=wanted.replicas,
                 compression=wanted.compression),
-            _Unused(), only=wanted.cluster)
+            NOT_RECORDED, only=wanted.cluster)
 
     def _become_master(self, now: model.Volume) -> model.VolumeChange | None:
         wanted = self._wanted
@@ -155,10 +155,3 @@ class _MasterCopy:
             labels=goldenrules.labels(
                 self._federation.owner, wanted.name, wanted.image_id,
                 ownership.attempt_of(now.labels) or '', time.time()))
-
-
-class _Unused:
-    """The copy writes down itself where the new volume is."""
-
-    def record(self, location: Location) -> None:
-        """Do nothing."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Protocol
+from typing import Final, Protocol
 
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
@@ -33,6 +33,16 @@ class Recorder(Protocol):
 
         :raises RecordLost: somebody did, or the record is gone.
         """
+
+
+class _NotRecorded:
+    """For what has no record of Cinder; a job says where it is."""
+
+    def record(self, location: Location) -> None:
+        """Do nothing."""
+
+
+NOT_RECORDED: Final[Recorder] = _NotRecorded()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

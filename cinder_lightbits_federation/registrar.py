@@ -30,7 +30,7 @@ MARK = 'lightbits_thick_clone'
 
 
 class CinderRegistrar:
-    """See `thick.Registrar`.
+    """See `delivery.Registrar`.
 
     :param proxy: openstacksdk's, of the Block Storage service.
     :param host: ``host@backend`` of this service.

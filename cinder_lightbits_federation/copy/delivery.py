@@ -31,7 +31,6 @@ from cinder_lightbits_federation import errors as federation_errors
 from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation.jobs.runner import Stopping
 from cinder_lightbits_federation.jobs.runner import Task
-from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.lightbits import volumes
 from cinder_lightbits_federation.location import Location
@@ -111,16 +110,8 @@ class Subject:
 
         :raises ObjectMissing: it is gone.
         """
-        cluster = self.federation.finder.place(location)
-        deadline = self.federation.deadline()
-        try:
-            with cluster.api(deadline) as client:
-                return client.get_volume(
-                    location.project, location.object_uuid or '',
-                    deadline=deadline)
-        except lb_errors.NotFound as exc:
-            raise federation_errors.ObjectMissing(
-                f'the clone is gone: {exc}') from exc
+        return self.federation.finder.volume_at(
+            location, self.federation.deadline()).thing
 
     def change(self, location: Location, hook: volumes.Hook) -> None:
         """Change the clone, on condition that nobody else does."""

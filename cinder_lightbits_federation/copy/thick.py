@@ -51,6 +51,7 @@ from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation.refs import Created
 from cinder_lightbits_federation.refs import CreateRequest
+from cinder_lightbits_federation.refs import NOT_RECORDED
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.spec import VolumeSpec
 from cinder_lightbits_federation.timing import DeadlineExceeded
@@ -160,26 +161,19 @@ class _Clone:
 
     def _source(self) -> Found[model.Volume] | Found[model.Snapshot]:
         wanted, deadline = self.wanted, self.federation.deadline()
-        cluster = self.federation.registry.by_uuid(wanted.source_cluster)
-        project = wanted.source_project
-        try:
-            with cluster.api(deadline) as client:
-                if wanted.snapshot:
-                    return Found(cluster, project, client.get_snapshot(
-                        project, wanted.source, deadline=deadline))
-                return Found(cluster, project, client.get_volume(
-                    project, wanted.source, deadline=deadline))
-        except lb_errors.NotFound as exc:
-            raise federation_errors.ObjectMissing(
-                f'the source {wanted.source} is not on cluster '
-                f'{cluster.name} any more: {exc}') from exc
+        finder = self.federation.finder
+        location = Location(wanted.source_cluster, self.record,
+                            wanted.source_project, wanted.source)
+        if wanted.snapshot:
+            return finder.snapshot_at(location, deadline)
+        return finder.volume_at(location, deadline)
 
     def _request(self) -> CreateRequest:
         wanted = self.wanted
         return CreateRequest(
             VolumeRef(wanted.name, self.record, wanted.project), wanted.size,
             VolumeSpec(project=wanted.project, replicas=wanted.replicas),
-            _Unused(), only=wanted.cluster)
+            NOT_RECORDED, only=wanted.cluster)
 
     def _take_back(self, delivery: Delivery) -> None:
         """Remove what was made, unless it is in somebody's hands already.
@@ -210,10 +204,3 @@ class _Clone:
         with contextlib.suppress(errors.Cancelled):
             self.task.held.save({**now.checkpoint, RESULT: dict(result)},
                                 now.done, now.total)
-
-
-class _Unused:
-    """The copy writes down itself where the new volume is."""
-
-    def record(self, location: Location) -> None:
-        """Do nothing."""

@@ -120,19 +120,11 @@ class Transfer:
         """
         self._remove_helpers(record, state)
         location = state.target
-        if location is None or location.object_uuid is None:
+        if location is None:
             raise federation_errors.ObjectMissing('the copy names no volume')
-        cluster = self.federation.finder.place(location)
-        deadline = self.federation.deadline()
-        with cluster.api(deadline) as client:
-            try:
-                volume = client.get_volume(
-                    location.project, location.object_uuid,
-                    deadline=deadline)
-            except lb_errors.NotFound as exc:
-                raise federation_errors.ObjectMissing(
-                    f'the copied volume is gone: {exc}') from exc
-        return Created(location, volume, cluster.name, None)
+        found = self.federation.finder.volume_at(
+            location, self.federation.deadline())
+        return Created(location, found.thing, found.cluster.name, None)
 
     def undo(self, record: str, ledger: Ledger) -> None:
         """Remove all that a copy has made, however far it came. Idempotent.

@@ -157,7 +157,7 @@ class DatabaseTestCase(base.AuditTestCase):
 
     def test_many_ids_are_asked_for_in_parts(self) -> None:
         self.useFixture(fixtures.MonkeyPatch(
-            'cinder_lightbits_federation.audit.cinderdb.CHUNK', 2))
+            'cinder_lightbits_federation.cinderdb.CHUNK', 2))
         made = {self.volume().id for _number in range(5)}
         self.assertEqual((made, set()), self.again(*made))
 
