@@ -36,6 +36,7 @@ from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.exception import told_as
 from cinder_lightbits_federation.exception import translated
 from cinder_lightbits_federation.federation import Federation
+from cinder_lightbits_federation import hosting
 from cinder_lightbits_federation import images
 from cinder_lightbits_federation import jobbing
 from cinder_lightbits_federation.jobs.claims import Desk
@@ -132,6 +133,7 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
             service.start()
             self._service = service
             self.federation.golden.copy = self.master_copies().make
+            hosting.choose_connector(self.configuration)
             service.do_jobs(self.handlers(), self.finishers())
 
     def tear_down(self) -> None:

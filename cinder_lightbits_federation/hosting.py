@@ -31,11 +31,25 @@ from cinder_lightbits_federation.copy.devices import Device
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation import records
 from cinder_lightbits_federation.settings import Network
+from os_brick_ext import register
 
 LOG = logging.getLogger(__name__)
 
 _FAILURES = (brick_exception.BrickException,
              processutils.ProcessExecutionError, OSError)
+
+
+def choose_connector(configuration: Any) -> None:
+    """Have this process attach with ``os_brick_ext`` if that is configured.
+
+    Idempotent. Else os-brick is left as it is: somebody else may have chosen.
+
+    :param configuration: Cinder's, of the backend section.
+    """
+    if configuration.safe_get('lightbits_use_os_brick_ext'):
+        register.register()
+        LOG.info('os-brick attaches Lightbits volumes with %s',
+                 register.OURS)
 
 
 class HostAttacher:

@@ -136,6 +136,12 @@ backend_opts = [
              'that to a migration by Cinder. It then happens with '
              '--migration-policy never too, which drivers are not told.'),
     cfg.BoolOpt(
+        'lightbits_use_os_brick_ext', default=False,
+        help='Attach volumes to this host, such as to copy them, with the '
+             'connector of os_brick_ext instead of that of os-brick. Holds '
+             'for all volumes with protocol lightos in the process of the '
+             'backend. A change needs a restart.'),
+    cfg.BoolOpt(
         'lightbits_allow_file_locks', default=False,
         help='Let a clustered service start although [coordination] '
              'backend_url names locks that only this host sees, such as '

@@ -50,6 +50,8 @@ CONFIGURATION = frozenset({'loader', 'options'})
 
 # The one part of the host side that the driver shares with it.
 CONNECTION_PROPERTIES = f'{HOST}.conn_props'
+# By which an adapter has os-brick use the host side.
+REGISTER = f'{HOST}.register'
 
 # A pure module is values in, values out. These would be a way around that.
 IMPURE = frozenset({
@@ -97,7 +99,9 @@ def _driver_import(source: Source, item: Import) -> str | None:
             and part not in ADAPTERS | CONFIGURATION):
         return (f'only {_listed(ADAPTERS | CONFIGURATION)} may import '
                 f'{item.name}')
-    if item.top == HOST and not item.name.startswith(CONNECTION_PROPERTIES):
+    if (item.top == HOST
+            and not item.name.startswith(CONNECTION_PROPERTIES)
+            and (item.name != REGISTER or part not in ADAPTERS)):
         return f'of {HOST} only the connection properties are shared'
     if own == _PURE and item.top in IMPURE:
         return f'a pure module does no I/O, so it cannot need {item.name}'

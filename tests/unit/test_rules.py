@@ -175,6 +175,11 @@ class LayersTestCase(base.BaseTestCase):
             'of os_brick_ext only the connection properties are shared')
         self.assert_clean(
             'from os_brick_ext import conn_props', f'{DRIVER}/driver.py')
+        register = 'from os_brick_ext import register'
+        self.assert_clean(register, f'{DRIVER}/hosting.py')
+        self.assert_found(
+            register, f'{DRIVER}/placement.py',
+            'of os_brick_ext only the connection properties are shared')
 
     def test_host_side_knows_no_cinder(self) -> None:
         for name in ('cinder.utils', f'{DRIVER}.location'):

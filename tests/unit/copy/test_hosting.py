@@ -20,11 +20,13 @@ import sys
 from typing import Any
 import uuid as uuidlib
 
+from cinder.common import constants
 from cinder.volume import volume_utils
 import fixtures
 from os_brick import exception as brick_exception
 from os_brick import initiator
 from os_brick.initiator import connector as brick_connector
+from os_brick.initiator.connectors import lightos
 from oslo_config import cfg
 from oslo_config import fixture as config_fixture
 from oslo_privsep import priv_context
@@ -34,6 +36,8 @@ from cinder_lightbits_federation.attachments import Attachment
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy import privileged
 from cinder_lightbits_federation.hosting import HostAttacher
+from os_brick_ext.connector import LightbitsConnector
+from os_brick_ext import register
 from tests.unit.driver import base
 
 
@@ -60,6 +64,35 @@ class FakeConnector:
         if what == self.failing:
             raise brick_exception.BrickException('no path')
         return {'type': 'block', 'path': f'/dev/{properties["uuid"]}'}
+
+
+class ConnectorTest(base.FederationTestCase):
+    """Which connector os-brick builds in the process of a backend."""
+
+    CLUSTERS = ('east',)
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.addCleanup(register.unregister)
+
+    def built(self, **backend: Any) -> type:
+        """:returns: the class that serves a driver with these options."""
+        self.start_driver(**backend)
+        return type(volume_utils.brick_get_connector(
+            constants.LIGHTOS, use_multipath=True, device_scan_attempts=3,
+            conn={'driver_volume_type': constants.LIGHTOS, 'data': {}}))
+
+    def test_that_of_os_brick(self) -> None:
+        self.assertIs(lightos.LightOSConnector, self.built())
+
+    def test_that_of_this_project(self) -> None:
+        for _time in range(2):
+            self.assertIs(LightbitsConnector,
+                          self.built(lightbits_use_os_brick_ext=True))
+
+    def test_what_others_have_chosen_is_kept(self) -> None:
+        register.register()
+        self.assertIs(LightbitsConnector, self.built())
 
 
 class AttacherTest(base.FederationTestCase):
