@@ -82,6 +82,7 @@ def main() -> int:
         environment.QUICK_REPETITIONS if told.quick
         else environment.REPETITIONS)
     with environment.environment(repetitions) as bench:
+        figures['machine']['database'] = bench.database
         for name in told.sections or [
                 name for name in SECTIONS if name not in ON_REQUEST]:
             run, show = SECTIONS[name]

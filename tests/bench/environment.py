@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 import contextlib
 import os
+import pathlib
 import tempfile
 from typing import Any
 import uuid as uuidlib
@@ -24,6 +25,7 @@ import uuid as uuidlib
 from cinder.common import config as _cinder_config  # noqa: F401 (options)
 from cinder import context
 from cinder import coordination
+from cinder.db import api as db_api
 from cinder.db import migration
 from cinder import objects
 from cinder.volume import configuration
@@ -34,10 +36,14 @@ from oslo_config import cfg
 from cinder_lightbits_federation.driver import LightbitsFederationDriver
 from tests.simulator.control import SimCluster
 from tests.simulator.control import Simulator
+from tests.stack import daemons
+from tests.stack import mariadb
 
 CONF = cfg.CONF
 BACKEND = 'bench'
 HOST = f'bench@{BACKEND}#federation'
+#: Connections to the database that are kept: one for each in flight.
+POOL = 64
 #: How often everything is measured, unless told otherwise.
 REPETITIONS = 5
 QUICK_REPETITIONS = 3
@@ -58,13 +64,18 @@ class Environment:
     :param folder: for the database, locks and the configuration.
     :param simulator: where clusters are made; None if they are elsewhere.
     :param repetitions: how often to measure everything.
+    :param database: URL of an empty database; None for a file in `folder`.
     """
 
     def __init__(self, folder: str, simulator: Simulator | None,
-                 repetitions: int = REPETITIONS) -> None:
+                 repetitions: int = REPETITIONS,
+                 database: str | None = None) -> None:
         self.folder = folder
         self.repetitions = repetitions
         self._simulator = simulator
+        # Writers to a file wait longer for each other than 5 s, the default.
+        self._database = (
+            database or f'sqlite:///{folder}/cinder.db?timeout=60')
         self.context: Any = None
         self.arrays: dict[str, SimCluster] = {}
         self._sections: dict[str, Mapping[str, Any]] = {}
@@ -80,8 +91,21 @@ class Environment:
         self.configure({})
         objects.register_all()
         migration.db_sync()
+        engine = db_api.get_engine()
+        with contextlib.ExitStack() as stack:
+            # None is opened while something is timed.
+            for _number in range(POOL):
+                stack.enter_context(engine.connect())
         self.context = context.get_admin_context()
         coordination.COORDINATOR.start()
+
+    @property
+    def database(self) -> str:
+        """What keeps Cinder's records, and of which version."""
+        dialect: Any = db_api.get_engine().dialect
+        name = ('MariaDB' if getattr(dialect, 'is_mariadb', False)
+                else dialect.name)
+        return f'{name} {".".join(map(str, dialect.server_version_info))}'
 
     @contextlib.contextmanager
     def clusters(self, *names: str, nodes: int = 3
@@ -134,10 +158,9 @@ class Environment:
     def _base(self) -> dict[str, Mapping[str, Any]]:
         return {
             'DEFAULT': {'state_path': self.folder},
-            'database': {
-                # Sixty-four writers wait longer than the default of 5 s.
-                'connection': f'sqlite:///{self.folder}/cinder.db?timeout=60',
-                'sqlite_synchronous': False},
+            'database': {'connection': self._database,
+                         'max_pool_size': POOL,
+                         'sqlite_synchronous': False},
             'coordination': {'backend_url': f'file://{self.folder}/locks'}}
 
     def volume_type(self, **extra_specs: str) -> str:
@@ -192,16 +215,34 @@ def _section(name: str, options: Mapping[str, Any]) -> str:
 
 
 @contextlib.contextmanager
+def _database(folder: str) -> Iterator[str]:
+    """A MariaDB with files in `folder`: its URL."""
+    guard = daemons.Guard()
+    try:
+        server = mariadb.MariaDb(pathlib.Path(folder) / 'mariadb', guard)
+        server.prepare()
+        server.daemon.start()
+        try:
+            yield server.url
+        finally:
+            server.daemon.stop()
+    finally:
+        guard.close()
+
+
+@contextlib.contextmanager
 def environment(repetitions: int = REPETITIONS) -> Iterator[Environment]:
     """An environment in a folder of its own, cleaned up afterwards.
 
+    Cinder's database is what operators have, with as many connections.
+
     :param repetitions: how often to measure everything.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         simulator = Simulator.start()
-        try:
-            made = Environment(folder, simulator, repetitions)
-            made.prepare()
-            yield made
-        finally:
-            simulator.stop()
+        stack.callback(simulator.stop)
+        made = Environment(folder, simulator, repetitions,
+                           stack.enter_context(_database(folder)))
+        made.prepare()
+        yield made

@@ -34,9 +34,10 @@ OTHER = 'the rest'
 COMPONENTS = {
     'this driver': ('cinder_lightbits_federation/',),
     'database': ('/sqlalchemy/', '/oslo_db/', '/cinder/db/', 'sqlite3',
-                 '/cinder/objects/', '/oslo_versionedobjects/'),
-    'HTTP, TLS': ('/urllib3/', '/http/', '/email/', '/ssl.py', '_ssl.',
-                  '/socket.py', '_socket.'),
+                 '/pymysql/', '/cinder/objects/', '/oslo_versionedobjects/'),
+    'HTTP, TLS': ('/urllib3/', '/http/', '/email/', '/ssl.py', '_ssl.'),
+    # Of connections to clusters and to the database alike.
+    'sockets': ('/socket.py', '_socket.'),
     'JSON': ('/json/', '_json.'),
     'logging': ('/logging/', '/oslo_log/'),
     'locks': ('/tooz/', '/fasteners/', '/threading.py')}

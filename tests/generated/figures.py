@@ -132,7 +132,8 @@ def _machine(threads: str, run: Run) -> Iterator[Row]:
     found = run.get('machine')
     if found is not None:
         yield (threads, found['processor'], found['cores'],
-               f'{found["load"]:.1f}', found['python'], found['cinder'])
+               f'{found["load"]:.1f}', found['python'], found['cinder'],
+               found['database'])
 
 
 _MAKERS: Mapping[str, Callable[[str, Run], Iterator[Row]]] = {
@@ -203,7 +204,7 @@ def tables(folder: pathlib.Path) -> dict[pathlib.Path, str]:
         ('profiles', ('operation', 'CPU ms',
                       *(f'{name} %' for name in shares))),
         ('machine', ('processor', 'cores', 'load before', 'Python',
-                     'Cinder')))}
+                     'Cinder', 'database')))}
     made['scale'] = _scale(runs)
     made['bounds'] = report.table(
         ('what', 'bound', *runs), bounds.rows(runs))
