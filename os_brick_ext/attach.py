@@ -79,13 +79,12 @@ class Attacher:
         deadline = timing.Deadline.after(self._settings.connect_timeout)
         # Before anything is asked for, so that no event is missed.
         with uevents.listen(self._kernel, props.key.wwid) as wake:
-            fresh = self._way.want(props)
+            fresh = self._way.want(props, deadline)
             # What has happened by now the first look will show.
             wake.wait(0.0)
             try:
                 return timing.wait_until(
-                    _Arrival(self._kernel, self._way, props, deadline,
-                             self._rescan),
+                    _Arrival(self._way, props, deadline, self._rescan),
                     deadline, props.volume_uuid, wake)
             except timing.TimedOut as exc:
                 # Found out before the undoing, which changes it.
@@ -237,11 +236,10 @@ class _Arrival:
     :param rescan: has the kernel look for the volumes of a subsystem.
     """
 
-    def __init__(self, kernel: sysfs.Sysfs, way: ways.Way,
+    def __init__(self, way: ways.Way,
                  props: conn_props.ConnectionProperties,
                  deadline: timing.Deadline,
                  rescan: Callable[[str], None]) -> None:
-        self._kernel = kernel
         self._way = way
         self._props = props
         self._deadline = deadline
@@ -249,9 +247,8 @@ class _Arrival:
         self._rescanned = False
 
     def __call__(self) -> sysfs.Namespace | None:
-        found = self._kernel.find(self._props.key)
-        if (found is not None and found.usable
-                and self._way.confirm(self._props.key)):
+        found = self._way.find(self._props.key)
+        if found is not None and found.usable:
             return found
         self._way.tend(self._props, self._deadline)
         if (not self._rescanned

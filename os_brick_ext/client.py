@@ -49,7 +49,8 @@ class DiscoveryClient:
             self._settings.discovery_address, self._settings.discovery_port,
             METRICS, self._settings.probe_timeout)
 
-    def want(self, props: conn_props.ConnectionProperties) -> bool:
+    def want(self, props: conn_props.ConnectionProperties,
+             _deadline: timing.Deadline) -> bool:
         """Write the volume's file, or renew one that says something else.
 
         :returns: whether there was none.
@@ -90,9 +91,9 @@ class DiscoveryClient:
                 + ', '.join(conn_props.join_endpoint(node.address, node.port)
                             for node in props.nodes))
 
-    def confirm(self, key: conn_props.VolumeKey) -> bool:
-        """:returns: True; nobody on this host takes connections away."""
-        return True
+    def find(self, key: conn_props.VolumeKey) -> sysfs.Namespace | None:
+        """Look for a volume; nobody on this host takes connections away."""
+        return self._kernel.find(key)
 
     def leave(self, key: conn_props.VolumeKey,
               deadline: timing.Deadline) -> None:

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 import ipaddress
 import re
 from typing import Any
@@ -94,10 +95,20 @@ def check_address(value: object, key: str) -> str:
     """
     try:
         if isinstance(value, str) and '%' not in value:
-            return str(ipaddress.ip_address(value))
+            return canonical_address(value)
     except ValueError:
         pass
     raise InvalidConnectionProperties(key, f'not an IP address: {value!r}')
+
+
+# Those of a cluster come with each of its volumes.
+@functools.lru_cache(maxsize=1024)
+def canonical_address(text: str) -> str:
+    """:returns: an IP address in canonical form, IPv6 without brackets.
+
+    :raises ValueError: it is none.
+    """
+    return str(ipaddress.ip_address(text))
 
 
 def check_port(value: object, key: str) -> int:

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 import functools
-import inspect
 from typing import Any
 from typing import ParamSpec
 from typing import TypeVar
@@ -52,19 +51,22 @@ def _key(properties: Mapping[str, Any]) -> conn_props.VolumeKey:
         raise errors.BadProperties(str(exc)) from exc
 
 
+def _subject(self: Any, connection_properties: Any, *_args: Any,
+             **_kwargs: Any) -> tuple[LightbitsConnector, Mapping[str, Any]]:
+    """:returns: whose method is called, and about which volume."""
+    return self, connection_properties
+
+
 def _serialised(method: Callable[P, R]) -> Callable[P, R]:
     """Run a method under the lock of the volume it is about.
 
     Other volumes are not held up, whatever becomes of this one. The lock
     holds between all services of the host.
     """
-    signature = inspect.signature(method)
-
     @functools.wraps(method)
     def locked(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = signature.bind(*args, **kwargs).arguments
-        this: LightbitsConnector = given['self']
-        volume = _key(given['connection_properties']).volume_uuid
+        this, properties = _subject(*args, **kwargs)
+        volume = _key(properties).volume_uuid
         deadline = timing.Deadline.after(this.settings.connect_timeout)
         with this.locks.held(f'volume-{volume}', deadline):
             return method(*args, **kwargs)

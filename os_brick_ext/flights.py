@@ -17,11 +17,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Hashable
 from concurrent import futures
+import dataclasses
 import threading
+import time
 from typing import Any
 from typing import TypeVar
 
 T = TypeVar('T')
+
+# Seconds for which an outcome is kept for those who began before.
+KEPT = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Flight:
+    """Something that is done or has been done.
+
+    :param began: when, in seconds of monotonic time.
+    """
+
+    began: float = dataclasses.field(default_factory=time.monotonic)
+    outcome: futures.Future[Any] = dataclasses.field(
+        default_factory=futures.Future)
+
+    def good(self, since: float) -> bool:
+        """:returns: whether its outcome may be taken by others."""
+        return self.began >= since or not self.outcome.done()
 
 
 class Flights:
@@ -29,35 +50,46 @@ class Flights:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[Hashable, futures.Future[Any]] = {}
+        self._known: dict[Hashable, _Flight] = {}
 
-    def join(self, key: Hashable, act: Callable[[], T]) -> T:
-        """Do something, unless another thread is just doing it.
+    def join(self, key: Hashable, act: Callable[[], T], since: float) -> T:
+        """Do something, unless another thread is doing it or has done it.
 
         What is under way may have begun a moment ago, so its outcome is as
         old as that.
 
         :param key: the same for all who mean the same.
+        :param since: when the caller's own work began, in seconds of
+            monotonic time: what was begun and done after that is not done
+            again. So those who come together do it once, however they take
+            turns.
         :returns: what `act` returned, for one of them.
         :raises BaseException: what it raised.
         """
         with self._lock:
-            future = self._running.get(key)
-            joined = future is not None
-            if future is None:
-                future = self._running[key] = futures.Future()
+            flight = self._known.get(key)
+            joined = flight is not None and flight.good(since)
+            if flight is None or not joined:
+                flight = _Flight()
+                self._forget(flight.began - KEPT)
+                self._known[key] = flight
         if not joined:
-            self._fly(key, future, act)
-        outcome: T = future.result()
+            self._fly(key, flight.outcome, act)
+        outcome: T = flight.outcome.result()
         return outcome
 
-    def _fly(self, key: Hashable, future: futures.Future[Any],
+    def _forget(self, before: float) -> None:
+        for key, flight in list(self._known.items()):
+            if flight.began < before and flight.outcome.done():
+                del self._known[key]
+
+    def _fly(self, key: Hashable, outcome: futures.Future[Any],
              act: Callable[[], object]) -> None:
         try:
-            future.set_result(act())
+            outcome.set_result(act())
         except BaseException as exc:
-            future.set_exception(exc)
-            raise
-        finally:
+            # Nobody but who waits for it already is to have an error.
             with self._lock:
-                del self._running[key]
+                del self._known[key]
+            outcome.set_exception(exc)
+            raise

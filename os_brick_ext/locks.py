@@ -18,7 +18,6 @@ from collections.abc import Iterator
 import contextlib
 import fcntl
 import os
-import pathlib
 
 from os_brick_ext import errors
 from os_brick_ext import timing
@@ -56,7 +55,7 @@ class Locks:
             raise errors.NotReady(
                 'neither [os_brick] lock_path nor [oslo_concurrency] '
                 'lock_path is set')
-        path = pathlib.Path(self._folder, f'{PREFIX}{name}')
+        path = os.path.join(self._folder, f'{PREFIX}{name}')
         try:
             descriptor = timing.wait_until(
                 lambda: _try(path, shared), deadline, f'the lock {path}',
@@ -73,7 +72,7 @@ class Locks:
             _release(path, descriptor, shared)
 
 
-def _open(path: pathlib.Path) -> int:
+def _open(path: str) -> int:
     """Open a file that may belong to another service.
 
     With O_CREAT the kernel may refuse files of others in a folder that all
@@ -90,21 +89,21 @@ def _open(path: pathlib.Path) -> int:
         return descriptor
 
 
-def _release(path: pathlib.Path, descriptor: int, shared: bool) -> None:
+def _release(path: str, descriptor: int, shared: bool) -> None:
     """Let a lock go, and leave no file if nobody else shares it."""
     try:
         if shared:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Before it is let go: whoever opened the file in the meantime
         # will find that it is no longer the one in the folder.
-        path.unlink()
+        os.unlink(path)
     except (BlockingIOError, PermissionError, FileNotFoundError):
         pass
     finally:
         os.close(descriptor)
 
 
-def _try(path: pathlib.Path, shared: bool) -> int | None:
+def _try(path: str, shared: bool) -> int | None:
     """:returns: a descriptor that holds the lock, or None."""
     descriptor = _open(path)
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX

@@ -79,7 +79,8 @@ class Native:
         """:returns: whether the kernel can connect over a fabric."""
         return self._kernel.module_loaded('nvme_fabrics')
 
-    def want(self, props: conn_props.ConnectionProperties) -> bool:
+    def want(self, props: conn_props.ConnectionProperties,
+             deadline: timing.Deadline) -> bool:
         """Connect to the nodes that are not connected.
 
         Nodes that do not answer are passed over, as long as one does.
@@ -88,12 +89,10 @@ class Native:
         :raises NotReady: a kernel module, NQN or host id is missing.
         :raises NotVisible: no node is connected.
         """
-        if not self.available():
-            raise errors.NotReady(
-                f'kernel module nvme_fabrics is missing; {ways.LOAD_HINT}')
         connected, problems = _FLIGHTS.join(
             (self._settings.lock_folder, props.subsystem_nqn, props.nodes,
-             props.nvme_endpoints), lambda: self._reach(props))
+             props.nvme_endpoints), lambda: self._reach(props),
+            deadline.started)
         if not connected:
             raise errors.NotVisible(
                 f'volume {props.volume_uuid}: no node of '
@@ -108,9 +107,16 @@ class Native:
         :returns: whether a node is connected, and which are not, and why.
         :raises NotReady: a kernel module, NQN or host id is missing.
         """
-        identity = host.identity()
         nqn = props.subsystem_nqn
         problems: Problems = {}
+        if (props.nvme_endpoints and set(props.nvme_endpoints)
+                == self._kernel.endpoints(nqn).keys()):
+            # Nothing is missing, and nothing there that should not be.
+            return True, problems
+        if not self.available():
+            raise errors.NotReady(
+                f'kernel module nvme_fabrics is missing; {ways.LOAD_HINT}')
+        identity = host.identity()
         known = self._endpoints(props, identity, problems)
         missing = known - self._connected(nqn)
         answering = self._answering(missing, problems)
@@ -158,8 +164,7 @@ class Native:
         return timing.Deadline.after(self._settings.connect_timeout)
 
     def _connected(self, subsystem_nqn: str) -> set[str]:
-        return {controller.endpoint for controller
-                in self._kernel.controllers(subsystem_nqn)}
+        return set(self._kernel.endpoints(subsystem_nqn))
 
     def _endpoints(self, props: conn_props.ConnectionProperties,
                    identity: host.Identity,
@@ -237,13 +242,17 @@ class Native:
         :raises NotVisible: no node can be connected any more.
         """
         if not self._kernel.connected(props.subsystem_nqn):
-            self.want(props)
+            self.want(props, self._deadline())
 
-    def confirm(self, key: conn_props.VolumeKey) -> bool:
-        """:returns: whether the volume is seen while nobody disconnects."""
+    def find(self, key: conn_props.VolumeKey) -> sysfs.Namespace | None:
+        """Look for a volume, while nobody disconnects.
+
+        Where there is certainly none, that needs no lock.
+        """
+        if not self._kernel.may_have(key):
+            return None
         with self._locked(key.subsystem_nqn, self._deadline(), shared=True):
-            found = self._kernel.find(key)
-            return found is not None and found.usable
+            return self._kernel.find(key)
 
     def leave(self, key: conn_props.VolumeKey,
               deadline: timing.Deadline) -> None:

@@ -52,10 +52,11 @@ class Settings:
 
 
 def declare(conf: cfg.ConfigOpts) -> None:
-    """Give `conf` the options in os-brick's section that it lacks.
+    """Give `conf` our options, and those that os-brick's section lacks.
 
     Idempotent. Releases of os-brick before 7.0 declare fewer.
     """
+    conf.register_opts(options.OPTS, group=options.GROUP)
     for opt in options.BRICK_OPTS:
         if (options.BRICK_GROUP not in conf
                 or opt.dest not in conf[options.BRICK_GROUP]):
@@ -67,8 +68,10 @@ declare(cfg.CONF)
 
 
 def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
-    """:returns: the options' values; `conf` is the service's own."""
-    conf.register_opts(options.OPTS, group=options.GROUP)
+    """:returns: the options' values as they are now.
+
+    :param conf: the service's own; :func:`declare` has been done.
+    """
     own = conf[options.GROUP]
     return Settings(
         **{opt.dest: own[opt.dest] for opt in options.OPTS},

@@ -28,7 +28,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterator
 import dataclasses
-import ipaddress
+import functools
 import os
 import re
 
@@ -109,7 +109,12 @@ class Namespace:
 
 
 def _read(path: str) -> str:
-    """:returns: what is in the file, without the line's end; or nothing.
+    """:returns: what is in the file, without the line's end; or nothing."""
+    return _read_if_there(path) or ''
+
+
+def _read_if_there(path: str) -> str | None:
+    """:returns: the same, or None if there is no such file.
 
     Without the layers of Python's files: this is most of what an attachment
     takes when there are many at once.
@@ -117,7 +122,7 @@ def _read(path: str) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return ''
+        return None
     try:
         return os.read(
             descriptor, LARGEST_VALUE).decode(errors='replace').strip()
@@ -131,6 +136,7 @@ def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
+@functools.lru_cache(maxsize=1024)
 def _parse_address(text: str) -> tuple[str, int]:
     """Read ``traddr=192.0.2.11,trsvcid=4420,src_addr=...``.
 
@@ -140,7 +146,7 @@ def _parse_address(text: str) -> tuple[str, int]:
     fields = dict(
         field.partition('=')[::2] for field in text.split(','))
     try:
-        address = str(ipaddress.ip_address(fields.get('traddr', '')))
+        address = conn_props.canonical_address(fields.get('traddr', ''))
     except ValueError:
         return '', 0
     return address, _number(fields.get('trsvcid', ''))
@@ -222,6 +228,14 @@ class Sysfs:
                        key=lambda namespace: not namespace.usable)
         return found[0] if found else None
 
+    def may_have(self, key: conn_props.VolumeKey) -> bool:
+        """:returns: whether a device was seen that is or was the volume.
+
+        If not, the volume is not here; else :meth:`find` says whether it is.
+        """
+        return bool(self._ids.names(key.wwid)
+                    or key.wwid in self._look().values())
+
     def namespaces(self, subsystem_nqn: str) -> list[Namespace]:
         """:returns: the block devices of a subsystem."""
         return list(self._namespaces(subsystem_nqn))
@@ -236,12 +250,15 @@ class Sysfs:
 
     def _namespaces(self, subsystem_nqn: str,
                     wwid: str | None = None) -> Iterator[Namespace]:
-        ids = self._ids.look(self._blocks, self._inodes())
-        for name, known in ids.items():
+        for name, known in self._look().items():
             if wwid in (None, known):
                 found = self._namespace(name, subsystem_nqn, wwid)
                 if found is not None:
                     yield found
+
+    def _look(self) -> dict[str, str]:
+        """:returns: what the kernel calls the namespaces, by device."""
+        return self._ids.look(self._blocks, self._inodes())
 
     def _namespace(self, name: str, subsystem_nqn: str,
                    wwid: str | None) -> Namespace | None:
@@ -260,20 +277,28 @@ class Sysfs:
 
     def _servers(self, name: str) -> tuple[str, ...]:
         subsystem, number = name.removeprefix('nvme').split('n')
-        paths = {controller: f'{self._blocks}/nvme{subsystem}c'
-                 f"{controller.removeprefix('nvme')}n{number}"
-                 for controller in sorted(_names(self._controllers))
-                 if _CONTROLLER.fullmatch(controller)}
-        hidden = {controller: path for controller, path in paths.items()
-                  if os.path.exists(path)}
-        if not hidden:
+        states = {
+            controller: self._path_state(
+                f'{self._blocks}/nvme{subsystem}c'
+                f"{controller.removeprefix('nvme')}n{number}")
+            for controller in sorted(_names(self._controllers))
+            if _CONTROLLER.fullmatch(controller)}
+        if all(state is None for state in states.values()):
             device = os.path.realpath(f'{self._blocks}/{name}/device')
             return ((os.path.basename(device),) if self._is_live(device)
                     else ())
         return tuple(
-            controller for controller, path in hidden.items()
-            if _read(f'{path}/ana_state') in ACCESSIBLE
+            controller for controller, state in states.items()
+            if state in ACCESSIBLE
             and self._is_live(f'{self._controllers}/{controller}'))
+
+    @staticmethod
+    def _path_state(path: str) -> str | None:
+        """:returns: the ANA state of one path of a device, if it is one."""
+        state = _read_if_there(f'{path}/ana_state')
+        if state is None and os.path.exists(path):
+            return ''
+        return state
 
     @staticmethod
     def _is_live(controller: str) -> bool:
@@ -294,6 +319,17 @@ class Sysfs:
         return Controller(
             name, nqn, _read(f'{folder}/transport'), address, port,
             state, _number(_read(f'{folder}/queue_count')))
+
+    def endpoints(self, subsystem_nqn: str) -> dict[str, bool]:
+        """:returns: where the controllers of a subsystem are connected to.
+
+        For each whether I/O can go through it now. Reads less than
+        :meth:`controllers`.
+        """
+        return {
+            conn_props.join_endpoint(*_parse_address(
+                _read(f'{self._controllers}/{name}/address'))): state == LIVE
+            for name, _nqn, state in self._found(subsystem_nqn)}
 
     def connected(self, subsystem_nqn: str) -> bool:
         """:returns: whether there is a controller of the subsystem.

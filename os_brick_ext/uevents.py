@@ -47,6 +47,9 @@ LARGEST_EVENT = 65536
 LINGER = 1.0
 # Instead of an event, if some were lost: anybody may be meant.
 _LOST = b'SUBSYSTEM=nvme'
+# What is told of each namespace besides, as of its character device in
+# nvme-generic, is not among them: it would wake all for each.
+_FOR_ALL = frozenset({_LOST, b'SUBSYSTEM=nvme-subsystem'})
 
 
 class Waiter:
@@ -86,8 +89,7 @@ def _device(event: bytes) -> str | None:
             if field.startswith(b'DEVNAME='):
                 return field[8:].decode(errors='replace')
         return None
-    return '' if any(field.startswith(b'SUBSYSTEM=nvme')
-                     for field in fields) else None
+    return None if _FOR_ALL.isdisjoint(fields) else ''
 
 
 class Listener:

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from os_brick_ext import conn_props
 from os_brick_ext import errors
+from os_brick_ext import sysfs
 from os_brick_ext import timing
 
 LOAD_HINT = ("load it with 'modprobe nvme-tcp' and name nvme-tcp in a file "
@@ -53,9 +54,11 @@ class Way(Protocol):
     def available(self) -> bool:
         """Whether this host can attach now; answered within a bound."""
 
-    def want(self, props: conn_props.ConnectionProperties) -> bool:
+    def want(self, props: conn_props.ConnectionProperties,
+             deadline: timing.Deadline) -> bool:
         """Have this host connected to a volume's cluster. Idempotent.
 
+        :param deadline: of the operation that this is part of.
         :returns: whether this must be undone if the volume does not appear.
         :raises NotReady: this host lacks what is needed.
         :raises NotVisible: no node of the cluster could be reached.
@@ -69,8 +72,8 @@ class Way(Protocol):
         :raises NotVisible: it is plain that the volume cannot appear.
         """
 
-    def confirm(self, key: conn_props.VolumeKey) -> bool:
-        """Whether a volume that has appeared is here to stay."""
+    def find(self, key: conn_props.VolumeKey) -> sysfs.Namespace | None:
+        """Look for a volume; one that is usable is here to stay."""
 
     def leave(self, key: conn_props.VolumeKey,
               deadline: timing.Deadline) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from concurrent import futures
 import contextlib
 import errno
+import math
 import os
 import socket
 import subprocess
@@ -39,6 +40,9 @@ from tests.unit.brick import base
 BLOCK = (b'add@/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1\0'
          b'ACTION=add\0SUBSYSTEM=block\0DEVNAME=nvme0n1\0')
 CONTROLLER = b'change@/devices/x\0ACTION=change\0SUBSYSTEM=nvme\0'
+# Each namespace has such a character device as well.
+GENERIC = (b'add@/devices/virtual/nvme-generic/ng0n1\0'
+           b'ACTION=add\0SUBSYSTEM=nvme-generic\0DEVNAME=ng0n1\0')
 OTHER = b'add@/devices/usb\0ACTION=add\0SUBSYSTEM=usb\0NAME=nvme-block\0'
 
 
@@ -157,6 +161,7 @@ class EventsTest(test_base.BaseTestCase):
     def test_other_events_wake_nobody(self) -> None:
         with self.listener.listening('uuid.1') as waiter:
             self.kernel.send(OTHER)
+            self.kernel.send(GENERIC)
             self.kernel.send(b'')
             self.kernel.send(BLOCK)
             self.assertFalse(self.woken(waiter, 0.05))
@@ -234,6 +239,7 @@ class FlightsTest(test_base.BaseTestCase):
         self.flights = flights.Flights()
         self.started = threading.Event()
         self.go_on = threading.Event()
+        self.began = time.monotonic()
         self.calls = 0
 
     def act(self) -> int:
@@ -251,9 +257,10 @@ class FlightsTest(test_base.BaseTestCase):
         """Ask for all while the first is under way."""
         distinct = list({id(key): key for key in keys}.values())
         with futures.ThreadPoolExecutor(len(keys)) as pool:
-            asked = [pool.submit(self.flights.join, keys[0], act)]
+            asked = [pool.submit(
+                self.flights.join, keys[0], act, self.began)]
             self.started.wait(base.PATIENCE)
-            asked += [pool.submit(self.flights.join, key, act)
+            asked += [pool.submit(self.flights.join, key, act, math.inf)
                       for key in keys[1:]]
             # Each asks for its key, and the first of each sets it.
             end = time.monotonic() + base.PATIENCE
@@ -281,8 +288,25 @@ class FlightsTest(test_base.BaseTestCase):
     def test_the_next_one_starts_anew(self) -> None:
         self.go_on.set()
         self.assertRaises(
-            ZeroDivisionError, self.flights.join, 'one', self.fail)
-        self.assertEqual(2, self.flights.join('one', self.act))
+            ZeroDivisionError, self.flights.join, 'one', self.fail, 0.0)
+        self.assertEqual(2, self.flights.join('one', self.act, 0.0))
+        self.assertEqual(
+            3, self.flights.join('one', self.act, time.monotonic()))
+
+    def test_who_came_before_takes_what_was_done_since(self) -> None:
+        self.go_on.set()
+        for _each in range(3):
+            self.assertEqual(
+                1, self.flights.join('one', self.act, self.began))
+        self.assertEqual(2, self.flights.join('two', self.act, self.began))
+
+    def test_nothing_is_kept_for_long(self) -> None:
+        self.go_on.set()
+        self.useFixture(fixtures.MockPatch(
+            'os_brick_ext.flights.KEPT', 0.0))
+        self.flights.join('one', self.act, self.began)
+        self.flights.join('two', self.act, self.began)
+        self.assertEqual(['two'], list(self.flights._known))
 
 
 class LocksTest(test_base.BaseTestCase):

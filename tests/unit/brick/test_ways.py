@@ -234,6 +234,7 @@ class NativeTest(base.BrickTestCase):
     def test_the_host_id_goes_with_the_nqn(self) -> None:
         self.connect()
         self.get_host_id.assert_called_with(base.HOST_ID)
+        self.connector().disconnect_volume(self.data, None)
         self.get_host_nqn.return_value = 'nqn.2019-09.com.example:host:n1'
         self.connect()
         self.get_host_id.assert_called_with(None)
@@ -339,28 +340,40 @@ class NativeTest(base.BrickTestCase):
     def test_a_volume_that_vanishes_in_the_last_moment(self) -> None:
         """Seen, but not under the lock: another service has just left."""
         connector = self.connector()
-        confirm = connector._way.confirm
+        find = connector._kernel.find
         answers = []
 
         def unlucky_once(key: conn_props.VolumeKey) -> bool:
             if not answers:
                 for name in self.kernel.controllers(self.nqn):
                     self.kernel.delete_controller(name, self.nqn)
-            answers.append(confirm(key))
-            return answers[-1]
+            found = find(key)
+            answers.append(found is not None)
+            return found
 
-        with mock.patch.object(connector._way, 'confirm', unlucky_once):
+        with mock.patch.object(connector._kernel, 'find', unlucky_once):
             connector.connect_volume(self.data)
         self.assertEqual([False, True], answers)
         self.assertEqual(3, self.connected())
 
-    def test_an_unusable_volume_is_not_confirmed(self) -> None:
+    def test_a_volume_is_looked_at_while_nobody_disconnects(self) -> None:
         self.connect()
-        self.kernel.set_ana('inaccessible')
+        way = self.connector(connect_timeout=0.1)._way
         key = conn_props.VolumeKey.from_dict(self.data)
-        self.assertFalse(self.connector()._way.confirm(key))
-        self.kernel.set_ana('optimized')
-        self.assertTrue(self.connector()._way.confirm(key))
+        self.assertIsNotNone(way.find(key))
+        with way._locked(self.nqn, timing.Deadline.after(1)):
+            self.assertRaises(errors.Busy, way.find, key)
+            # One that is not here needs no lock to be known as such.
+            self.assertIsNone(way.find(
+                conn_props.VolumeKey(base.volume(9), self.nqn)))
+
+    def test_what_is_connected_is_left_at_that(self) -> None:
+        self.connect()
+        self.get_host_nqn.reset_mock()
+        with mock.patch.object(probe, 'reachable', autospec=True) as asked:
+            self.connector().connect_volume(self.data)
+        self.assertFalse(asked.called)
+        self.assertFalse(self.get_host_nqn.called)
 
 
 class AddressesTest(base.BrickTestCase):
