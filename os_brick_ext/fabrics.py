@@ -122,20 +122,38 @@ def log_endpoints(text: str, subsystem_nqn: str) -> tuple[str, ...]:
     :returns: ``address:port`` of the subsystem's I/O controllers over TCP.
     :raises ValueError: it is not one.
     """
+    return _endpoints(
+        record for record in _records(text)
+        if record.get('subnqn') == subsystem_nqn)
+
+
+def log_referrals(text: str) -> tuple[str, ...]:
+    """Read from a discovery log page who else can be asked.
+
+    :returns: ``address:port`` of discovery services over TCP; among them may
+        be the one that has answered.
+    :raises ValueError: it is not one.
+    """
+    # What nvme-cli calls them depends on its release, but for these words.
+    return _endpoints(
+        record for record in _records(text)
+        if 'discovery subsystem' in str(record.get('subtype')))
+
+
+def _records(text: str) -> Iterator[Mapping[str, Any]]:
     page = json.loads(text)
     records = page.get('records') if isinstance(page, Mapping) else None
     if not isinstance(records, list):
         raise ValueError('the discovery log page has no records')
-    return tuple(dict.fromkeys(_endpoints(records, subsystem_nqn)))
+    return (record for record in records if isinstance(record, Mapping)
+            and record.get('trtype') == conn_props.TCP)
 
 
-def _endpoints(records: list[Any], subsystem_nqn: str) -> Iterator[str]:
-    for record in records:
-        if (isinstance(record, Mapping)
-                and record.get('trtype') == conn_props.TCP
-                and record.get('subnqn') == subsystem_nqn):
-            yield conn_props.join_endpoint(
-                conn_props.check_address(
-                    str(record.get('traddr')).strip(), 'traddr'),
-                conn_props.check_port(
-                    str(record.get('trsvcid')).strip(), 'trsvcid'))
+def _endpoints(records: Iterator[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(
+        conn_props.join_endpoint(
+            conn_props.check_address(
+                str(record.get('traddr')).strip(), 'traddr'),
+            conn_props.check_port(
+                str(record.get('trsvcid')).strip(), 'trsvcid'))
+        for record in records))

@@ -40,10 +40,10 @@ from oslo_log import log as logging
 
 from os_brick_ext import conn_props
 from os_brick_ext import errors
-from os_brick_ext import fabrics
 from os_brick_ext import flights
 from os_brick_ext import host
 from os_brick_ext import locks
+from os_brick_ext import nodes
 from os_brick_ext import probe
 from os_brick_ext import settings
 from os_brick_ext import sysfs
@@ -175,27 +175,9 @@ class Native:
         """
         if props.nvme_endpoints:
             return set(props.nvme_endpoints)
-        for node in props.nodes:
-            try:
-                return self._discovered(node, props.subsystem_nqn, identity)
-            except (OSError, ValueError) as exc:
-                problems[conn_props.join_endpoint(
-                    node.address, node.port)] = str(exc)
-        return set()
-
-    def _discovered(self, node: conn_props.DiscoveryNode, subsystem_nqn: str,
-                    identity: host.Identity) -> set[str]:
-        why = probe.reachable(
-            node.address, node.port, self._settings.probe_timeout)
-        if why is not None:
-            raise ConnectionError(why)
-        found = set(fabrics.log_endpoints(
-            self._root.discovery_log(
-                node.address, node.port, identity.nqn, identity.host_id),
-            subsystem_nqn))
-        if not found:
-            raise ValueError(f'does not know {subsystem_nqn}')
-        return found
+        return nodes.Discovery(
+            self._root, self._settings.probe_timeout).endpoints(
+                props, identity, problems)
 
     def _answering(self, endpoints: set[str],
                    problems: Problems) -> set[str]:
@@ -227,6 +209,11 @@ class Native:
                 problems[endpoint] = (
                     f'{exc}; does the cluster grant access to '
                     f'{identity.nqn}?')
+            elif (problem == errno.EINVAL
+                  and not self._kernel.module_loaded('nvme_tcp')):
+                # The kernel looks for the module itself, and found none.
+                problems[endpoint] = (
+                    f'kernel module nvme_tcp is missing; {ways.LOAD_HINT}')
             elif problem != errno.EALREADY:
                 problems[endpoint] = str(exc)
             # Else somebody was faster, maybe an administrator.

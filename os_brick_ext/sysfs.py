@@ -369,8 +369,14 @@ class Sysfs:
         return sorted(_names(f'{self._blocks}/{name}/holders'))
 
     def module_loaded(self, name: str) -> bool:
-        """:returns: whether a kernel module is loaded or built in."""
-        return os.path.isdir(f'{self._root}/module/{name}')
+        """:returns: whether a kernel module is loaded or built in.
+
+        One that is built in is not listed unless it has parameters; that for
+        fabrics has none, but a class of devices.
+        """
+        return (os.path.isdir(f'{self._root}/module/{name}')
+                or os.path.isdir(
+                    f"{self._root}/class/{name.replace('_', '-')}"))
 
     def native_multipath(self) -> bool:
         """:returns: whether the kernel joins the paths of a namespace."""

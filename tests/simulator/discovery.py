@@ -18,6 +18,7 @@ protocol as the kernel's host needs of a discovery controller.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import contextlib
 import ipaddress
 import socket
@@ -40,17 +41,31 @@ _VERSION = 0x00010300
 _DISCOVERY_LOG = 0x70
 _INVALID_FIELD = 0x4002
 _CONTROLLER = 1
+# What an entry of a log page is about.
+_REFERRAL, _IO = 1, 2
 
 
-def log_page(nqn: str, endpoints: list[tuple[str, int]]) -> bytes:
-    """:returns: a discovery log page with the I/O controllers."""
-    page = struct.pack('<QQH', 1, len(endpoints), 0).ljust(1024, b'\0')
-    for number, (address, port) in enumerate(endpoints):
+def log_page(
+    nqn: str,
+    endpoints: list[tuple[str, int]],
+    others: Sequence[str] = (),
+) -> bytes:
+    """:returns: a discovery log page with the I/O controllers.
+
+    :param others: addresses of the discovery services of other nodes, to
+        which it refers.
+    """
+    entries = [
+        *((address, port, _IO, nqn) for address, port in endpoints),
+        *((address, PORT, _REFERRAL, DISCOVERY_NQN.decode())
+          for address in others)]
+    page = struct.pack('<QQH', 1, len(entries), 0).ljust(1024, b'\0')
+    for number, (address, port, kind, name) in enumerate(entries):
         family = 1 if ipaddress.ip_address(address).version == 4 else 2
         entry = bytearray(1024)
-        struct.pack_into('<BBBBHHH', entry, 0, 3, family, 2, 0, number,
+        struct.pack_into('<BBBBHHH', entry, 0, 3, family, kind, 0, number,
                          0xFFFF, 32)
-        for place, text in ((32, str(port)), (256, nqn), (512, address)):
+        for place, text in ((32, str(port)), (256, name), (512, address)):
             entry[place:place + len(text)] = text.encode()
         page += entry
     return page
@@ -161,11 +176,13 @@ class DiscoveryService:
     """Listens on one address and tells of a cluster.
 
     :param endpoints: (address, port) of its I/O controllers.
+    :param others: see :func:`log_page`.
     """
 
     def __init__(self, address: str, nqn: str,
-                 endpoints: list[tuple[str, int]]) -> None:
-        self.page = log_page(nqn, endpoints)
+                 endpoints: list[tuple[str, int]],
+                 others: Sequence[str] = ()) -> None:
+        self.page = log_page(nqn, endpoints, others)
         self._socket = socket.create_server(
             (address, PORT),
             family=socket.AF_INET6 if ':' in address else socket.AF_INET)

@@ -111,13 +111,19 @@ class _Port:
             self._link.unlink()
 
     def tell(self, nqn: str, endpoints: list[tuple[str, int]]) -> None:
-        """Answer questions for the cluster's nodes with these."""
+        """Answer questions for the cluster's nodes with these.
+
+        It refers to the other nodes' services and does not name itself.
+        """
+        others = [
+            address for address, _port in endpoints if address != self.address
+        ]
         if self._discovery is None:
             self._discovery = discovery.DiscoveryService(
-                self.address, nqn, endpoints
+                self.address, nqn, endpoints, others
             )
         else:
-            self._discovery.page = discovery.log_page(nqn, endpoints)
+            self._discovery.page = discovery.log_page(nqn, endpoints, others)
 
     def offer(self, group: int, state: str) -> None:
         """Have the paths of a group in a state."""

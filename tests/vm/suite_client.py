@@ -20,6 +20,7 @@ import time
 from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import options
+from tests.simulator import discovery
 from tests.vm import base
 from tests.vm import guest
 from tests.vm import places
@@ -27,6 +28,8 @@ from tests.vm import report
 from tests.vm import target
 
 MIB = base.MIB
+# Of a discovery service that is no node's.
+REFERRING = '127.0.98.1'
 
 
 class DiscoveryTestCase(base.KernelTestCase):
@@ -51,6 +54,23 @@ class NativeDiscoveryTest(DiscoveryTestCase):
             self.assertEqual(['live'] * 3, self.states(cluster))
             self.connector().disconnect_volume(data, None)
             self.assertEqual([], self.states(cluster))
+
+
+    def test_referrals_are_followed(self) -> None:
+        """A service that knows another cluster knows who knows this one."""
+        cluster, other = self.cluster(), self.cluster()
+        data = self.stock(cluster, cluster.add())
+        service = discovery.DiscoveryService(
+            REFERRING, other.nqn, [(other.addresses[0], target.PORT)],
+            [REFERRING, cluster.addresses[1]])
+        self.addCleanup(service.close)
+        data['lightos_nodes'] = {REFERRING: {
+            'transport_type': 'tcp', 'target_portal': REFERRING,
+            'target_port': discovery.PORT}}
+        self.check_io(self.connector().connect_volume(data)['path'])
+        self.assertEqual(['live'] * 3, self.states(cluster))
+        self.assertEqual([], self.states(other))
+        self.connector().disconnect_volume(data, None)
 
 
 class ClientTest(DiscoveryTestCase):

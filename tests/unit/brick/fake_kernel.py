@@ -32,6 +32,7 @@ import threading
 
 from os_brick_ext import conn_props
 from os_brick_ext import discovery
+from os_brick_ext import fabrics
 
 SECTOR = 512
 GIB = 1 << 30
@@ -88,6 +89,8 @@ class FakeKernel:
         self.calls: list[str] = []
         # What the kernel does not do, for tests of what happens then.
         self.deaf: set[str] = set()
+        # Discovery services that know no more than others to be asked.
+        self.referring: dict[str, list[str]] = {}
         self._lock = threading.RLock()
         self._controllers = itertools.count()
         self._numbers: dict[str, int] = {}
@@ -198,14 +201,20 @@ class FakeKernel:
     def discovery_log(self, address: str, port: int, host_nqn: str,
                       host_id: str) -> str:
         self.calls.append(f'discover {address} {port}')
+        others = self.referring.get(conn_props.join_endpoint(address, port))
+        if others is not None:
+            entries = [(fabrics.DISCOVERY_NQN, 'discovery subsystem referral',
+                        other) for other in others]
+        else:
+            entries = [(cluster.nqn, 'nvme subsystem', node)
+                       for cluster in self.clusters.values()
+                       for node in cluster.nodes]
         records = []
-        for cluster in self.clusters.values():
-            for node in cluster.nodes:
-                traddr, trsvcid = conn_props.split_endpoint(node, 'node')
-                records.append({
-                    'trtype': 'tcp', 'subnqn': cluster.nqn,
-                    'traddr': traddr, 'trsvcid': str(trsvcid),
-                    'subtype': 'nvme subsystem'})
+        for name, kind, endpoint in entries:
+            traddr, trsvcid = conn_props.split_endpoint(endpoint, 'node')
+            records.append({
+                'trtype': 'tcp', 'subnqn': name, 'traddr': traddr,
+                'trsvcid': str(trsvcid), 'subtype': kind})
         return json.dumps({'genctr': 1, 'records': records})
 
     def execute(self, *command: str, **_options: object) -> tuple[str, str]:

@@ -205,6 +205,21 @@ class FabricsTest(base.BrickTestCase):
                          fabrics.log_endpoints(text, NQN))
         self.assertEqual((), fabrics.log_endpoints(text, base.nqn(3)))
 
+    def test_referrals(self) -> None:
+        """As different releases of nvme-cli call them."""
+        records = [{'trtype': kind, 'subtype': words, 'subnqn': 'whatever',
+                    'traddr': f'192.0.2.{number}', 'trsvcid': '8009'}
+                   for number, (kind, words) in enumerate((
+                       ('tcp', 'discovery subsystem referral'),
+                       ('tcp', 'discovery subsystem'),
+                       ('tcp', 'nvme subsystem'),
+                       ('rdma', 'discovery subsystem referral'),
+                       ('tcp', None),
+                       ('tcp', 'current discovery subsystem')))]
+        self.assertEqual(
+            ('192.0.2.0:8009', '192.0.2.1:8009', '192.0.2.5:8009'),
+            fabrics.log_referrals(json.dumps({'records': records})))
+
     def test_log_of_other_forms(self) -> None:
         for text in ('', 'no JSON', '[]', '{}', '{"records": {}}',
                      json.dumps({'records': [{

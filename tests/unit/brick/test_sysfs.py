@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 
 import fixtures
 from oslotest import base as test_base
@@ -148,6 +149,11 @@ class SysfsTest(test_base.BaseTestCase):
     def test_modules_and_multipath(self) -> None:
         self.assertTrue(self.sysfs.module_loaded('nvme_tcp'))
         self.assertFalse(self.sysfs.module_loaded('nvme_rdma'))
+        # Built into the kernel, and without parameters.
+        shutil.rmtree(self.kernel.sys / 'module/nvme_fabrics')
+        self.assertFalse(self.sysfs.module_loaded('nvme_fabrics'))
+        (self.kernel.sys / 'class/nvme-fabrics').mkdir()
+        self.assertTrue(self.sysfs.module_loaded('nvme_fabrics'))
         self.assertTrue(self.sysfs.native_multipath())
 
     def test_a_host_without_nvme(self) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from concurrent import futures
 import dataclasses
 import errno
+import json
 import socket
 from typing import Any
 from unittest import mock
@@ -28,6 +29,7 @@ import psutil
 from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import host
+from os_brick_ext import nodes
 from os_brick_ext import options
 from os_brick_ext import probe
 from os_brick_ext import sysfs
@@ -192,6 +194,18 @@ class NativeTest(base.BrickTestCase):
                 self.data)
         self.assertIn(f'grant access to {base.HOST_NQN}?', str(error))
 
+    def test_the_module_for_tcp_is_missing(self) -> None:
+        (self.kernel.sys / 'module/nvme_tcp/parameters').rmdir()
+        (self.kernel.sys / 'module/nvme_tcp').rmdir()
+        with mock.patch.object(
+                self.kernel, 'connect_controller', autospec=True,
+                side_effect=OSError(errno.EINVAL, 'Invalid argument')):
+            error = self.assertRaises(
+                errors.NotVisible, self.connector().connect_volume,
+                self.data)
+        self.assertIn('kernel module nvme_tcp is missing', str(error))
+        self.assertIn('modprobe nvme-tcp', str(error))
+
     def test_a_rescan_that_fails_is_no_failure(self) -> None:
         self.connect()
         self.kernel.deaf.add('events')
@@ -261,6 +275,50 @@ class NativeTest(base.BrickTestCase):
         error = self.assertRaises(
             errors.NotVisible, self.connector().connect_volume, self.data)
         self.assertIn(f'{up.endpoint}: does not know {self.nqn}', str(error))
+
+    def test_referrals_are_followed(self) -> None:
+        """Each is asked once, those that are down among them."""
+        first, second, last, down = (self.listener() for _one in range(4))
+        down.close()
+        self.kernel.referring = {
+            first.endpoint: [down.endpoint, first.endpoint, second.endpoint],
+            second.endpoint: [first.endpoint, down.endpoint, last.endpoint]}
+        self.stock(conn_props.DiscoveryNode.at(first.endpoint))
+        self.connect()
+        self.assertEqual(
+            [f'discover 127.0.0.1 {one.port}'
+             for one in (first, second, last)], self.calls('discover'))
+        self.assertEqual(3, self.connected())
+
+    def test_referrals_that_lead_nowhere(self) -> None:
+        first, second = self.listener(), self.listener()
+        self.kernel.referring = {first.endpoint: [second.endpoint],
+                                 second.endpoint: [first.endpoint]}
+        self.stock(conn_props.DiscoveryNode.at(first.endpoint))
+        error = self.assertRaises(
+            errors.NotVisible, self.connector().connect_volume, self.data)
+        for one in (first, second):
+            self.assertIn(f'{one.endpoint}: does not know', str(error))
+
+    def test_there_is_a_bound_to_referrals(self) -> None:
+        up = self.listener()
+        port = up.port
+
+        def log(address: str, *_rest: object) -> str:
+            number = int(address.rpartition('.')[2]) + 1
+            return json.dumps({'records': [{
+                'trtype': 'tcp', 'subtype': 'discovery subsystem',
+                'traddr': f'127.0.0.{number}', 'trsvcid': str(port)}]})
+
+        self.stock(conn_props.DiscoveryNode.at(up.endpoint))
+        with mock.patch.object(
+                self.kernel, 'discovery_log', autospec=True,
+                side_effect=log) as asked, mock.patch.object(
+                probe, 'reachable', autospec=True, return_value=None):
+            self.assertRaises(
+                errors.NotVisible, self.connector().connect_volume,
+                self.data)
+        self.assertEqual(nodes.MOST_SERVICES, asked.call_count)
 
     def test_no_discovery_while_connected(self) -> None:
         self.connect()

@@ -178,3 +178,22 @@ class LogPageTestCase(base.BaseTestCase):
             self.assertEqual(address, entry[512:768].rstrip(b'\0'))
             self.assertEqual(b'4420', entry[32:64].rstrip(b'\0'))
             self.assertEqual(NQN.encode(), entry[256:512].rstrip(b'\0'))
+
+    def test_it_refers_to_other_services(self) -> None:
+        page = discovery.log_page(
+            NQN, [('192.0.2.1', 4420)], ['192.0.2.2', '2001:db8::2']
+        )
+        self.assertEqual(3, struct.unpack_from('<Q', page, 8)[0])
+        for number, (family, kind, name, address) in enumerate(
+            (
+                (1, 2, NQN.encode(), b'192.0.2.1'),
+                (1, 1, discovery.DISCOVERY_NQN, b'192.0.2.2'),
+                (2, 1, discovery.DISCOVERY_NQN, b'2001:db8::2'),
+            ),
+            1,
+        ):
+            entry = page[number * 1024 : (number + 1) * 1024]
+            self.assertEqual((3, family, kind), tuple(entry[:3]))
+            self.assertEqual(name, entry[256:512].rstrip(b'\0'))
+            self.assertEqual(address, entry[512:768].rstrip(b'\0'))
+        self.assertEqual(b'8009', entry[32:64].rstrip(b'\0'))
