@@ -24,6 +24,7 @@ from oslo_log import log as logging
 from os_brick_ext import client
 from os_brick_ext import conn_props
 from os_brick_ext import errors
+from os_brick_ext import host
 from os_brick_ext import locks
 from os_brick_ext import native
 from os_brick_ext import options
@@ -84,7 +85,8 @@ class Attacher:
             wake.wait(0.0)
             try:
                 return timing.wait_until(
-                    _Arrival(self._way, props, deadline, self._rescan),
+                    _Arrival(self._way, props, deadline, self._rescan,
+                             self._judge),
                     deadline, props.volume_uuid, wake)
             except timing.TimedOut as exc:
                 # Found out before the undoing, which changes it.
@@ -117,6 +119,36 @@ class Attacher:
         return (f'volume {props.volume_uuid} did not appear within '
                 f'{self._settings.connect_timeout:g} s: {seen}; connected: '
                 f'{states or "nothing"}')
+
+    def _judge(self, props: conn_props.ConnectionProperties,
+               deadline: timing.Deadline) -> None:
+        """Give up early where all nodes say that there is no such volume.
+
+        :raises NotVisible: they do.
+        """
+        if deadline.elapsed() < self._settings.early_failure_timeout:
+            return
+        found = self._kernel.controllers(props.subsystem_nqn)
+        nodes = max(len(props.nodes), len(props.nvme_endpoints))
+        # One that cannot be asked might know it.
+        if len(found) < nodes or not all(one.live for one in found):
+            return
+        try:
+            unknown = any(
+                set(self._root.active_namespaces(
+                    one.name, props.subsystem_nqn))
+                - self._kernel.numbers(one.name) for one in found)
+        except (OSError, ValueError) as exc:
+            LOG.debug('volume=%s cannot ask for it: %s',
+                      props.volume_uuid, exc)
+            return
+        # Looked for last, since it may have come meanwhile.
+        if unknown or self._kernel.find(props.key):
+            return
+        raise errors.NotVisible(
+            f'volume {props.volume_uuid}: the cluster does not show it to '
+            f'this host, on none of {len(found)} nodes; does it grant '
+            f'access to {host.nqn()}?')
 
     def _rescan(self, subsystem_nqn: str) -> None:
         for controller in self._kernel.controllers(subsystem_nqn):
@@ -234,16 +266,20 @@ class _Arrival:
     """Looks whether a volume has come, and helps it along.
 
     :param rescan: has the kernel look for the volumes of a subsystem.
+    :param judge: raises NotVisible if it is plain that it will not come.
     """
 
     def __init__(self, way: ways.Way,
                  props: conn_props.ConnectionProperties,
                  deadline: timing.Deadline,
-                 rescan: Callable[[str], None]) -> None:
+                 rescan: Callable[[str], None],
+                 judge: Callable[[conn_props.ConnectionProperties,
+                                  timing.Deadline], None]) -> None:
         self._way = way
         self._props = props
         self._deadline = deadline
         self._rescan = rescan
+        self._judge = judge
         self._rescanned = False
 
     def __call__(self) -> sysfs.Namespace | None:
@@ -255,4 +291,5 @@ class _Arrival:
                 and self._deadline.elapsed() >= RESCAN_AFTER):
             self._rescanned = True
             self._rescan(self._props.subsystem_nqn)
+        self._judge(self._props, self._deadline)
         return None

@@ -34,6 +34,8 @@ IOCTL_ADMIN_COMMAND = 0xC0484E41
 _ADMIN_COMMAND = '=BBHIIIQQIIIIIIIIII'
 _IDENTIFY = 0x06
 IDENTIFY_BYTES = 4096
+# What Identify is asked for (CNS); the second gives numbers of 4 bytes.
+NAMESPACE, ACTIVE_NAMESPACES = 0, 2
 # Offsets in the Identify Namespace data structure (NVMe base specification).
 _NSZE = 0
 _FLBAS = 26
@@ -88,15 +90,23 @@ def connected_name(reply: str) -> str:
     return f'nvme{match[1]}'
 
 
-def identify_command(namespace_id: int, buffer: int,
-                     milliseconds: int) -> bytearray:
-    """:returns: an Identify Namespace command for the kernel.
+def identify_command(namespace_id: int, buffer: int, milliseconds: int,
+                     what: int = NAMESPACE) -> bytearray:
+    """:returns: an Identify command for the kernel.
 
     :param buffer: memory address of :data:`IDENTIFY_BYTES` bytes.
+    :param what: :data:`NAMESPACE`, or :data:`ACTIVE_NAMESPACES` for those
+        after the namespace.
     """
     return bytearray(struct.pack(
         _ADMIN_COMMAND, _IDENTIFY, 0, 0, namespace_id, 0, 0, 0, buffer, 0,
-        IDENTIFY_BYTES, 0, 0, 0, 0, 0, 0, milliseconds, 0))
+        IDENTIFY_BYTES, what, 0, 0, 0, 0, 0, milliseconds, 0))
+
+
+def identified_namespaces(data: bytes) -> list[int]:
+    """:returns: numbers of active namespaces, by what Identify answers."""
+    numbers = struct.unpack(f'<{len(data) // 4}I', data)
+    return [number for number in numbers if number]
 
 
 def identified_size(data: bytes) -> int:

@@ -60,8 +60,9 @@ OPTS: list[cfg.Opt] = [
         'early_failure_timeout', default=10.0, min=0.5, max=600.0,
         help='Seconds after which an attachment fails early if it is plain '
              'that the volume cannot appear: a kernel module is missing, '
-             'the discovery client does not answer, or nothing is connected '
-             'to the cluster.'),
+             'the discovery client does not answer, nothing is connected '
+             'to the cluster, or none of its nodes shows the volume to this '
+             'host.'),
     cfg.FloatOpt(
         'extend_timeout', default=30.0, min=1.0, max=600.0,
         help='Seconds within which the new size of an extended volume must '

@@ -133,15 +133,48 @@ def rescan_controller(name: str, subsystem_nqn: str) -> None:
 
 
 def _tell_controller(name: str, subsystem_nqn: str, attribute: str) -> None:
-    if not _CONTROLLER.fullmatch(name):
-        raise ValueError(f'not a controller: {name!r}')
-    folder = SYSFS / 'class' / 'nvme' / name
-    found = (folder / 'subsysnqn').read_text(encoding='utf-8').strip()
-    if found != conn_props.check_nqn(subsystem_nqn, 'subsysnqn'):
-        raise ValueError(f'{name} belongs to {found}')
-    descriptor = os.open(folder / attribute, os.O_WRONLY | os.O_CLOEXEC)
+    _check_controller(name, subsystem_nqn)
+    descriptor = os.open(SYSFS / 'class' / 'nvme' / name / attribute,
+                         os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, b'1')
+    finally:
+        os.close(descriptor)
+
+
+def _check_controller(name: str, subsystem_nqn: str) -> None:
+    """:raises ValueError: it is not a connection to that subsystem.
+
+    :raises OSError: ENOENT if there is none.
+    """
+    if not _CONTROLLER.fullmatch(name):
+        raise ValueError(f'not a controller: {name!r}')
+    found = (SYSFS / 'class' / 'nvme' / name / 'subsysnqn').read_text(
+        encoding='utf-8').strip()
+    if found != conn_props.check_nqn(subsystem_nqn, 'subsysnqn'):
+        raise ValueError(f'{name} belongs to {found}')
+
+
+@default.entrypoint
+def active_namespaces(name: str, subsystem_nqn: str) -> list[int]:
+    """Ask a node, and not the kernel, which volumes this host may see.
+
+    :param name: of the connection to it.
+    :returns: their numbers.
+    :raises ValueError: it is not a connection to that subsystem.
+    :raises OSError: the node could not be asked, or refused.
+    """
+    _check_controller(name, subsystem_nqn)
+    descriptor = os.open(DEVICES / name, os.O_RDONLY | os.O_CLOEXEC)
+    found: list[int] = []
+    try:
+        while True:
+            piece = fabrics.identified_namespaces(_identify(
+                descriptor, found[-1] if found else 0,
+                fabrics.ACTIVE_NAMESPACES))
+            found += piece
+            if len(piece) < fabrics.IDENTIFY_BYTES // 4:
+                return found
     finally:
         os.close(descriptor)
 
@@ -159,18 +192,19 @@ def namespace_size(name: str) -> int:
         raise ValueError(f'not a namespace: {name!r}')
     descriptor = os.open(DEVICES / name, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return fabrics.identified_size(_identify(descriptor))
+        return fabrics.identified_size(_identify(
+            descriptor, fcntl.ioctl(descriptor, fabrics.IOCTL_ID),
+            fabrics.NAMESPACE))
     finally:
         os.close(descriptor)
 
 
-def _identify(descriptor: int) -> bytes:
-    number = fcntl.ioctl(descriptor, fabrics.IOCTL_ID)
+def _identify(descriptor: int, number: int, what: int) -> bytes:
     # A page of its own, since the kernel lets the array write into it.
     with mmap.mmap(-1, fabrics.IDENTIFY_BYTES) as page:
         start = ctypes.c_char.from_buffer(page)
         command = fabrics.identify_command(
-            number, ctypes.addressof(start), IDENTIFY_TIMEOUT * 1000)
+            number, ctypes.addressof(start), IDENTIFY_TIMEOUT * 1000, what)
         status = fcntl.ioctl(
             descriptor, fabrics.IOCTL_ADMIN_COMMAND, command, True)
         del start

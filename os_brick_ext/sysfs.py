@@ -364,6 +364,13 @@ class Sysfs:
             self._ids.learn(name, wwid)
         return wwid
 
+    def numbers(self, controller: str) -> set[int]:
+        """:returns: numbers of the namespaces that a controller has shown."""
+        instance = re.escape(controller.removeprefix('nvme'))
+        shown = re.compile(f'nvme([0-9]+c)?{instance}n[0-9]+')
+        return {_number(_read(f'{self._blocks}/{name}/nsid'))
+                for name in _names(self._blocks) if shown.fullmatch(name)}
+
     def holders(self, name: str) -> list[str]:
         """:returns: devices built upon a block device, such as dm-0."""
         return sorted(_names(f'{self._blocks}/{name}/holders'))

@@ -42,6 +42,9 @@ class Root(Protocol):
 
     def rescan_controller(self, name: str, subsystem_nqn: str) -> None: ...
 
+    def active_namespaces(self, name: str,
+                          subsystem_nqn: str) -> list[int]: ...
+
     def namespace_size(self, name: str) -> int: ...
 
     def discovery_log(self, address: str, port: int, host_nqn: str,

@@ -93,6 +93,8 @@ class DaemonTest(unittest.TestCase):
         with self.assertRaises(ValueError):
             privileged.delete_controller('..', nqn)
         with self.assertRaises(ValueError):
+            privileged.active_namespaces('../sda', nqn)
+        with self.assertRaises(ValueError):
             privileged.connect_controller(
                 '127.0.0.1,host_traddr=x', 4420, nqn, nqn, guest.HOST_ID)
         self.assertTrue(pathlib.Path('/etc/passwd').exists())

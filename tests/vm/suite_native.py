@@ -156,6 +156,21 @@ class NativeTest(base.KernelTestCase):
                       str(caught.exception))
         self.assertEqual([], self.states(cluster))
 
+    def test_a_volume_that_no_node_shows_fails_early(self) -> None:
+        """The cluster is connected for the sake of another volume."""
+        cluster = self.cluster()
+        shown = self.properties(cluster, cluster.add())
+        hidden = self.properties(cluster, cluster.add(shown=False))
+        path = self.connector().connect_volume(shown)['path']
+        started = time.monotonic()
+        with self.assertRaises(errors.NotVisible) as caught:
+            self.connector(early_failure_timeout=2.0,
+                           connect_timeout=90.0).connect_volume(hidden)
+        self.assertLess(time.monotonic() - started, 30.0)
+        self.assertIn('on none of 3 nodes; does it grant access to '
+                      f'{guest.HOST_NQN}?', str(caught.exception))
+        self.check_io(path)
+
     def test_a_node_that_is_down_is_passed_over_and_added_later(
             self) -> None:
         cluster = self.cluster()

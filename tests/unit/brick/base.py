@@ -191,3 +191,27 @@ class BrickTestCase(base.BaseTestCase):
         while not probe():
             self.assertLess(time.monotonic(), end)
             time.sleep(0.005)
+
+
+class NativeTestCase(BrickTestCase):
+    """A host that connects natively to a cluster of three nodes."""
+
+    mode = options.NATIVE
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.nqn = self.cluster(1, nodes=3)
+        self.kernel.grant(self.nqn, volume(1))
+        self.fake = self.kernel.clusters[self.nqn]
+        self.data = self.properties(1, self.nqn)
+
+    def connect(self, **changes: object) -> str:
+        path: str = self.connector(
+            **changes).connect_volume(self.data)['path']
+        return path
+
+    def calls(self, word: str) -> list[str]:
+        return [call for call in self.kernel.calls if call.startswith(word)]
+
+    def connected(self) -> int:
+        return len(self.kernel.controllers(self.nqn))

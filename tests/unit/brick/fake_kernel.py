@@ -189,6 +189,12 @@ class FakeKernel:
             with self._lock:
                 self._scan(subsystem_nqn)
 
+    def active_namespaces(self, name: str,
+                          subsystem_nqn: str) -> list[int]:
+        self.calls.append(f'active {name}')
+        return [self._numbers.setdefault(uuid, len(self._numbers) + 1)
+                for uuid in self.clusters[subsystem_nqn].granted]
+
     def namespace_size(self, name: str) -> int:
         self.calls.append(f'size {name}')
         wwid = (self.sys / 'class/block' / name / 'wwid').read_text()
@@ -294,6 +300,7 @@ class FakeKernel:
         for attribute, value in {
                 'nqn': nqn, 'wwid': f'uuid.{block.uuid}', 'size': '0'}.items():
             self._write(made / attribute, value)
+        self._write(made / 'nsid', block.name.rpartition('n')[2])
         if block.hidden:
             self._write(made / 'ana_state', 'optimized')
         else:

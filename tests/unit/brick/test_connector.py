@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import errno
 from typing import Any
 from unittest import mock
@@ -23,6 +24,7 @@ import fixtures
 from os_brick import exception
 
 from os_brick_ext import attach
+from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import options
 from os_brick_ext import timing
@@ -98,6 +100,63 @@ class BothWays(base.BrickTestCase):
         self.assertIn(
             f'{self.kernel.clusters[self.nqn].nodes[0]} live', str(error))
         self.assertEqual([], self.drop_ins())
+
+    def hidden(self) -> dict[str, Any]:
+        """Have a cluster connected that does not show the volume.
+
+        :returns: its connection properties.
+        """
+        self.kernel.client_connects(self.nqn)
+        self.kernel.grant(self.nqn, base.volume(2))
+        return self.data
+
+    def test_a_volume_that_no_node_shows_fails_early(self) -> None:
+        """As when its access list lacks this host."""
+        data = self.hidden()
+        deadline = timing.Deadline.after(base.PATIENCE)
+        error = self.assertRaises(
+            errors.NotVisible, self.connector(
+                early_failure_timeout=0.1,
+                connect_timeout=2 * base.PATIENCE).connect_volume, data)
+        self.assertFalse(deadline.expired())
+        self.assertIn(f'on none of 2 nodes; does it grant access to '
+                      f'{base.HOST_NQN}?', str(error))
+
+    def check_patience(self, data: dict[str, Any]) -> None:
+        """It waits to the end where it is not plain that it will not come."""
+        error = self.assertRaises(
+            errors.NotVisible, self.connector(
+                early_failure_timeout=0.1,
+                connect_timeout=0.5).connect_volume, data)
+        self.assertIn('did not appear within 0.5 s', str(error))
+
+    def test_no_early_end_while_a_node_cannot_be_asked(self) -> None:
+        data = self.hidden()
+        self.kernel.set_state('nvme1', 'connecting')
+        self.check_patience(data)
+
+    def test_no_early_end_while_a_node_is_not_connected(self) -> None:
+        data = self.hidden()
+        known = conn_props.ConnectionProperties.from_dict(data)
+        down = self.listener()
+        down.close()
+        self.check_patience(dataclasses.replace(
+            known, nvme_endpoints=(*known.nvme_endpoints, down.endpoint)
+            ).to_dict())
+
+    def test_no_early_end_while_the_kernel_is_behind(self) -> None:
+        """The cluster shows a volume that the kernel has yet to make."""
+        data = self.hidden()
+        self.kernel.deaf.update(('events', 'rescan'))
+        self.kernel.grant(data['subsysnqn'], VOLUME)
+        self.check_patience(data)
+
+    def test_no_early_end_if_nobody_can_be_asked(self) -> None:
+        data = self.hidden()
+        with mock.patch.object(
+                self.kernel, 'active_namespaces', autospec=True,
+                side_effect=OSError(errno.EIO, 'NVMe status 0x4002')):
+            self.check_patience(data)
 
     def test_a_volume_without_a_usable_path_is_not_there_yet(self) -> None:
         self.appear()

@@ -14,13 +14,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
 import stat
 import struct
+from unittest import mock
 
 import fixtures
+import hypothesis
 from oslo_config import cfg
 from oslo_config import fixture as config_fixture
 
@@ -29,6 +32,8 @@ from os_brick_ext import fabrics
 from os_brick_ext import privileged
 from tests.unit.brick import base
 from tests.unit.brick import fake_kernel
+from tests.unit.brick.test_files import EVIL
+from tests.unit import properties
 
 VOLUME = base.volume(1)
 NQN = base.nqn(1)
@@ -125,6 +130,46 @@ class PrivilegedTest(base.BrickTestCase):
         self.assertEqual(errno.ENOTTY, error.errno)
         for name in ('', 'sda', '../nvme0n1', 'nvme0', 'nvme0n1p1'):
             self.assertRaises(ValueError, privileged.namespace_size, name)
+
+    def test_active_namespaces(self) -> None:
+        """As many answers as it takes, each of a page."""
+        self.kernel.add_cluster(NQN, '192.0.2.11:4420')
+        self.kernel.client_connects(NQN)
+        (self.kernel.dev / 'nvme0').touch()
+        there = list(range(1, 3000, 2))
+        commands = []
+
+        def ioctl(_descriptor: int, request: int, command: bytearray,
+                  _change: bool) -> int:
+            self.assertEqual(fabrics.IOCTL_ADMIN_COMMAND, request)
+            opcode, after = struct.unpack_from('<BxxxI', command)
+            what, = struct.unpack_from('<I', command, 40)
+            commands.append((opcode, after, what))
+            piece = [one for one in there if one > after][:1024]
+            address, = struct.unpack_from('<Q', command, 24)
+            data = struct.pack(f'<{len(piece)}I', *piece)
+            ctypes.memmove(address, data, len(data))
+            return 0
+
+        with mock.patch('fcntl.ioctl', ioctl):
+            self.assertEqual(
+                there, privileged.active_namespaces('nvme0', NQN))
+        self.assertEqual([(6, 0, 2), (6, 2047, 2)], commands)
+        self.assertRaises(ValueError, privileged.active_namespaces,
+                          'nvme0', base.nqn(2))
+        self.assertRaises(FileNotFoundError, privileged.active_namespaces,
+                          'nvme7', NQN)
+
+    @properties.PROPERTY
+    @hypothesis.given(EVIL)
+    def test_names_lead_nowhere(self, text: str) -> None:
+        """No function goes where no controller or device of it is."""
+        for act in (privileged.delete_controller,
+                    privileged.rescan_controller,
+                    privileged.active_namespaces):
+            self.assertRaises((ValueError, FileNotFoundError), act, text, NQN)
+        self.assertRaises((ValueError, FileNotFoundError),
+                          privileged.namespace_size, text)
 
     def nvme_cli(self) -> None:
         """Put a program of that name where it is looked for."""

@@ -141,6 +141,14 @@ class SysfsTest(test_base.BaseTestCase):
         self.assertEqual(('pcie', '', 0, 0), (
             one.transport, one.address, one.port, one.queues))
 
+    def test_numbers_of_namespaces(self) -> None:
+        self.kernel.grant(NQN, base.volume(2))
+        for controller in self.kernel.controllers(NQN):
+            self.assertEqual({1, 2}, self.sysfs.numbers(controller))
+        # No part of another's name counts.
+        self.assertEqual(set(), self.sysfs.numbers('nvme10'))
+        self.assertEqual(set(), self.sysfs.numbers('nvme'))
+
     def test_holders(self) -> None:
         self.assertEqual([], self.sysfs.holders('nvme0n1'))
         (self.block / 'nvme0n1/holders/dm-7').touch()

@@ -17,7 +17,6 @@ from __future__ import annotations
 from concurrent import futures
 import dataclasses
 import errno
-import json
 import socket
 from typing import Any
 from unittest import mock
@@ -29,8 +28,6 @@ import psutil
 from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import host
-from os_brick_ext import nodes
-from os_brick_ext import options
 from os_brick_ext import probe
 from os_brick_ext import sysfs
 from os_brick_ext import timing
@@ -73,6 +70,8 @@ class EarlyFailureTest(base.BrickTestCase):
         nqn = self.cluster(1)
         self.client.close()
         self.kernel.client_connects(nqn)
+        # Else it would be plain that it does not come.
+        self.kernel.set_state('nvme1', 'connecting')
         with self.in_background(
                 lambda: self.connector(
                     early_failure_timeout=0.05).connect_volume(
@@ -84,27 +83,7 @@ class EarlyFailureTest(base.BrickTestCase):
         self.assertEqual('block', outcome[0]['type'])
 
 
-class NativeTest(base.BrickTestCase):
-
-    mode = options.NATIVE
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.nqn = self.cluster(1, nodes=3)
-        self.kernel.grant(self.nqn, VOLUME)
-        self.fake = self.kernel.clusters[self.nqn]
-        self.data = self.properties(1, self.nqn)
-
-    def connect(self, **changes: object) -> str:
-        path: str = self.connector(
-            **changes).connect_volume(self.data)['path']
-        return path
-
-    def calls(self, word: str) -> list[str]:
-        return [call for call in self.kernel.calls if call.startswith(word)]
-
-    def connected(self) -> int:
-        return len(self.kernel.controllers(self.nqn))
+class NativeTest(base.NativeTestCase):
 
     def test_all_nodes_are_connected_once(self) -> None:
         self.connect()
@@ -252,80 +231,6 @@ class NativeTest(base.BrickTestCase):
         self.get_host_nqn.return_value = 'nqn.2019-09.com.example:host:n1'
         self.connect()
         self.get_host_id.assert_called_with(None)
-
-    def stock(self, *nodes: conn_props.DiscoveryNode) -> None:
-        """Have properties as the in-tree driver gives them."""
-        self.data = self.properties(1, self.nqn, nodes=nodes)
-        del self.data[conn_props.EXTRA_KEY]
-
-    def test_stock_properties_are_completed_by_discovery(self) -> None:
-        down, up = self.listener(), self.listener(address='::1')
-        down.close()
-        self.stock(conn_props.DiscoveryNode.at(down.endpoint),
-                   conn_props.DiscoveryNode.at(up.endpoint))
-        self.connect()
-        self.assertEqual([f'discover ::1 {up.port}'], self.calls('discover'))
-        self.assertEqual(3, self.connected())
-
-    def test_discovery_that_knows_another_cluster(self) -> None:
-        up = self.listener()
-        self.stock(conn_props.DiscoveryNode.at(up.endpoint))
-        del self.kernel.clusters[self.nqn]
-        self.kernel.add_cluster(base.nqn(7), *self.fake.nodes)
-        error = self.assertRaises(
-            errors.NotVisible, self.connector().connect_volume, self.data)
-        self.assertIn(f'{up.endpoint}: does not know {self.nqn}', str(error))
-
-    def test_referrals_are_followed(self) -> None:
-        """Each is asked once, those that are down among them."""
-        first, second, last, down = (self.listener() for _one in range(4))
-        down.close()
-        self.kernel.referring = {
-            first.endpoint: [down.endpoint, first.endpoint, second.endpoint],
-            second.endpoint: [first.endpoint, down.endpoint, last.endpoint]}
-        self.stock(conn_props.DiscoveryNode.at(first.endpoint))
-        self.connect()
-        self.assertEqual(
-            [f'discover 127.0.0.1 {one.port}'
-             for one in (first, second, last)], self.calls('discover'))
-        self.assertEqual(3, self.connected())
-
-    def test_referrals_that_lead_nowhere(self) -> None:
-        first, second = self.listener(), self.listener()
-        self.kernel.referring = {first.endpoint: [second.endpoint],
-                                 second.endpoint: [first.endpoint]}
-        self.stock(conn_props.DiscoveryNode.at(first.endpoint))
-        error = self.assertRaises(
-            errors.NotVisible, self.connector().connect_volume, self.data)
-        for one in (first, second):
-            self.assertIn(f'{one.endpoint}: does not know', str(error))
-
-    def test_there_is_a_bound_to_referrals(self) -> None:
-        up = self.listener()
-        port = up.port
-
-        def log(address: str, *_rest: object) -> str:
-            number = int(address.rpartition('.')[2]) + 1
-            return json.dumps({'records': [{
-                'trtype': 'tcp', 'subtype': 'discovery subsystem',
-                'traddr': f'127.0.0.{number}', 'trsvcid': str(port)}]})
-
-        self.stock(conn_props.DiscoveryNode.at(up.endpoint))
-        with mock.patch.object(
-                self.kernel, 'discovery_log', autospec=True,
-                side_effect=log) as asked, mock.patch.object(
-                probe, 'reachable', autospec=True, return_value=None):
-            self.assertRaises(
-                errors.NotVisible, self.connector().connect_volume,
-                self.data)
-        self.assertEqual(nodes.MOST_SERVICES, asked.call_count)
-
-    def test_no_discovery_while_connected(self) -> None:
-        self.connect()
-        down = self.listener()
-        down.close()
-        self.stock(conn_props.DiscoveryNode.at(down.endpoint))
-        self.connect()
 
     def test_somebody_else_connects_meanwhile(self) -> None:
         real = self.kernel.connect_controller
