@@ -25,14 +25,17 @@ named like one.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterator
 import dataclasses
 import functools
 import os
 import re
+import threading
+import time
 
 from os_brick_ext import conn_props
+from os_brick_ext import files
+from os_brick_ext import ids
 
 LIVE = 'live'
 # On their way out; such a controller is as good as gone.
@@ -40,10 +43,7 @@ LEAVING = frozenset({'deleting', 'deleting (no IO)', 'dead'})
 # ANA states that let I/O through. A target without ANA reports no state.
 ACCESSIBLE = frozenset({'optimized', 'non-optimized', ''})
 SECTOR_BYTES = 512
-# The kernel gives a page at most.
-LARGEST_VALUE = 4096
 
-_NAMESPACE = re.compile(r'nvme[0-9]+n[0-9]+')
 _CONTROLLER = re.compile(r'nvme[0-9]+')
 
 
@@ -108,30 +108,6 @@ class Namespace:
         return self.has_node and self.paths > 0 and self.size > 0
 
 
-def _read(path: str) -> str:
-    """:returns: what is in the file, without the line's end; or nothing."""
-    return _read_if_there(path) or ''
-
-
-def _read_if_there(path: str) -> str | None:
-    """:returns: the same, or None if there is no such file.
-
-    Without the layers of Python's files: this is most of what an attachment
-    takes when there are many at once.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return os.read(
-            descriptor, LARGEST_VALUE).decode(errors='replace').strip()
-    except OSError:
-        return ''
-    finally:
-        os.close(descriptor)
-
-
 def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
@@ -152,44 +128,23 @@ def _parse_address(text: str) -> tuple[str, int]:
     return address, _number(fields.get('trsvcid', ''))
 
 
-class _Ids:
-    """What the kernel called the block devices when they were first seen.
+class _Shared:
+    """What all have in common who read the same sysfs.
 
-    A device keeps its id as long as it exists, and another device has
-    another inode, even under the same name. Shared by all threads.
+    :param blocks: where the block devices are.
     """
 
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[int, str]] = {}
-        self._names: dict[str, list[str]] = {}
-
-    def learn(self, name: str, wwid: str) -> None:
-        """Take note of a device that the kernel has told of."""
-        self._names[wwid] = [*self._names.get(wwid, ()), name]
-
-    def names(self, wwid: str) -> list[str]:
-        """:returns: the devices that had this id."""
-        return self._names.get(wwid, [])
-
-    def look(self, folder: str, found: dict[str, int]) -> dict[str, str]:
-        """:returns: the ids of devices by name, empty if not known yet.
-
-        :param folder: where the devices are.
-        :param found: their inodes by name.
-        """
-        known, now = self._known, {}
-        names: dict[str, list[str]] = {}
-        for name, inode in found.items():
-            kept = known.get(name)
-            if kept is None or kept[0] != inode or not kept[1]:
-                kept = inode, _read(f'{folder}/{name}/wwid')
-            now[name] = kept
-            names.setdefault(kept[1], []).append(name)
-        self._known, self._names = now, names
-        return {name: wwid for name, (_inode, wwid) in now.items()}
+    def __init__(self, blocks: str) -> None:
+        self.ids = ids.Ids(blocks)
+        # One looks at a time: Python lets one compute at a time anyway, and
+        # to pass that on with each file takes longer than to read it. The
+        # kernel has what is read in memory, so nobody waits for long.
+        self.turn = threading.Lock()
 
 
-_IDS: collections.defaultdict[str, _Ids] = collections.defaultdict(_Ids)
+_SHARED: dict[str, _Shared] = {}
+# Another thread of the parent may hold a lock.
+os.register_at_fork(after_in_child=_SHARED.clear)
 
 
 class Sysfs:
@@ -204,7 +159,7 @@ class Sysfs:
         self.devices = devices
         self._blocks = f'{root}/class/block'
         self._controllers = f'{root}/class/nvme'
-        self._ids = _IDS[root]
+        self._shared = _SHARED.setdefault(root, _Shared(self._blocks))
 
     @property
     def root(self) -> str:
@@ -220,21 +175,31 @@ class Sysfs:
         :returns: its block device; if there are several, which is so
             without native multipath, rather a usable one.
         """
-        for name in self._ids.names(key.wwid):
-            known = self._namespace(name, key.subsystem_nqn, key.wwid)
-            if known is not None and known.usable:
-                return known
-        found = sorted(self._namespaces(key.subsystem_nqn, key.wwid),
-                       key=lambda namespace: not namespace.usable)
-        return found[0] if found else None
+        asked = time.monotonic()
+        with self._shared.turn:
+            for found in self._known(key):
+                if found.usable:
+                    return found
+            self._shared.ids.look(asked)
+            return min(self._known(key), default=None,
+                       key=lambda found: not found.usable)
+
+    def _known(self, key: conn_props.VolumeKey) -> Iterator[Namespace]:
+        """:returns: the volume's block devices, of those that were seen."""
+        for name in self._shared.ids.names(key.wwid):
+            found = self._namespace(name, key.subsystem_nqn, key.wwid)
+            if found is not None:
+                yield found
 
     def may_have(self, key: conn_props.VolumeKey) -> bool:
         """:returns: whether a device was seen that is or was the volume.
 
         If not, the volume is not here; else :meth:`find` says whether it is.
         """
-        return bool(self._ids.names(key.wwid)
-                    or key.wwid in self._look().values())
+        known = self._shared.ids
+        if not known.names(key.wwid):
+            known.look(time.monotonic())
+        return bool(known.names(key.wwid))
 
     def namespaces(self, subsystem_nqn: str) -> list[Namespace]:
         """:returns: the block devices of a subsystem."""
@@ -248,31 +213,25 @@ class Sysfs:
         return any(namespace.wwid != key.wwid
                    for namespace in self._namespaces(key.subsystem_nqn))
 
-    def _namespaces(self, subsystem_nqn: str,
-                    wwid: str | None = None) -> Iterator[Namespace]:
-        for name, known in self._look().items():
-            if wwid in (None, known):
-                found = self._namespace(name, subsystem_nqn, wwid)
-                if found is not None:
-                    yield found
-
-    def _look(self) -> dict[str, str]:
-        """:returns: what the kernel calls the namespaces, by device."""
-        return self._ids.look(self._blocks, self._inodes())
+    def _namespaces(self, subsystem_nqn: str) -> Iterator[Namespace]:
+        for name in self._shared.ids.look(time.monotonic()):
+            found = self._namespace(name, subsystem_nqn, None)
+            if found is not None:
+                yield found
 
     def _namespace(self, name: str, subsystem_nqn: str,
                    wwid: str | None) -> Namespace | None:
         """:returns: a block device, if it is what is wanted now."""
         folder = f'{self._blocks}/{name}'
         # Never by what is remembered alone.
-        here = _read(f'{folder}/wwid')
+        here = files.read(f'{folder}/wwid')
         if (not here or wwid not in (None, here)
-                or _read(f'{folder}/device/subsysnqn') != subsystem_nqn):
+                or files.read(f'{folder}/device/subsysnqn') != subsystem_nqn):
             return None
         node = f'{self.devices}/{name}'
         return Namespace(
             name, node, os.path.exists(node), here, subsystem_nqn,
-            _number(_read(f'{folder}/size')) * SECTOR_BYTES,
+            _number(files.read(f'{folder}/size')) * SECTOR_BYTES,
             self._servers(name))
 
     def _servers(self, name: str) -> tuple[str, ...]:
@@ -281,7 +240,7 @@ class Sysfs:
             controller: self._path_state(
                 f'{self._blocks}/nvme{subsystem}c'
                 f"{controller.removeprefix('nvme')}n{number}")
-            for controller in sorted(_names(self._controllers))
+            for controller in sorted(files.names(self._controllers))
             if _CONTROLLER.fullmatch(controller)}
         if all(state is None for state in states.values()):
             device = os.path.realpath(f'{self._blocks}/{name}/device')
@@ -295,14 +254,14 @@ class Sysfs:
     @staticmethod
     def _path_state(path: str) -> str | None:
         """:returns: the ANA state of one path of a device, if it is one."""
-        state = _read_if_there(f'{path}/ana_state')
+        state = files.read_if_there(f'{path}/ana_state')
         if state is None and os.path.exists(path):
             return ''
         return state
 
     @staticmethod
     def _is_live(controller: str) -> bool:
-        return _read(f'{controller}/state') == LIVE
+        return files.read(f'{controller}/state') == LIVE
 
     def controllers(
             self, subsystem_nqn: str | None = None) -> list[Controller]:
@@ -315,10 +274,10 @@ class Sysfs:
 
     def _controller(self, name: str, nqn: str, state: str) -> Controller:
         folder = f'{self._controllers}/{name}'
-        address, port = _parse_address(_read(f'{folder}/address'))
+        address, port = _parse_address(files.read(f'{folder}/address'))
         return Controller(
-            name, nqn, _read(f'{folder}/transport'), address, port,
-            state, _number(_read(f'{folder}/queue_count')))
+            name, nqn, files.read(f'{folder}/transport'), address, port,
+            state, _number(files.read(f'{folder}/queue_count')))
 
     def endpoints(self, subsystem_nqn: str) -> dict[str, bool]:
         """:returns: where the controllers of a subsystem are connected to.
@@ -327,8 +286,8 @@ class Sysfs:
         :meth:`controllers`.
         """
         return {
-            conn_props.join_endpoint(*_parse_address(
-                _read(f'{self._controllers}/{name}/address'))): state == LIVE
+            conn_props.join_endpoint(*_parse_address(files.read(
+                f'{self._controllers}/{name}/address'))): state == LIVE
             for name, _nqn, state in self._found(subsystem_nqn)}
 
     def connected(self, subsystem_nqn: str) -> bool:
@@ -341,14 +300,14 @@ class Sysfs:
     def _found(self, subsystem_nqn: str | None
                ) -> Iterator[tuple[str, str, str]]:
         """:returns: name, subsystem and state of each controller."""
-        for name in sorted(_names(self._controllers)):
+        for name in sorted(files.names(self._controllers)):
             if not _CONTROLLER.fullmatch(name):
                 continue
             folder = f'{self._controllers}/{name}'
-            nqn = _read(f'{folder}/subsysnqn')
+            nqn = files.read(f'{folder}/subsysnqn')
             if subsystem_nqn not in (None, nqn):
                 continue
-            state = _read(f'{folder}/state')
+            state = files.read(f'{folder}/state')
             if state and state not in LEAVING:
                 yield name, nqn, state
 
@@ -358,22 +317,22 @@ class Sysfs:
         :returns: the kernel's name for what is on it; empty if there is no
             such device, or it is no namespace.
         """
-        wwid = (_read(f'{self._blocks}/{name}/wwid')
-                if _NAMESPACE.fullmatch(name) else '')
+        wwid = (files.read(f'{self._blocks}/{name}/wwid')
+                if ids.NAMESPACE.fullmatch(name) else '')
         if wwid:
-            self._ids.learn(name, wwid)
+            self._shared.ids.learn(name, wwid)
         return wwid
 
     def numbers(self, controller: str) -> set[int]:
         """:returns: numbers of the namespaces that a controller has shown."""
         instance = re.escape(controller.removeprefix('nvme'))
         shown = re.compile(f'nvme([0-9]+c)?{instance}n[0-9]+')
-        return {_number(_read(f'{self._blocks}/{name}/nsid'))
-                for name in _names(self._blocks) if shown.fullmatch(name)}
+        return {_number(files.read(f'{self._blocks}/{name}/nsid'))
+                for name in files.names(self._blocks) if shown.fullmatch(name)}
 
     def holders(self, name: str) -> list[str]:
         """:returns: devices built upon a block device, such as dm-0."""
-        return sorted(_names(f'{self._blocks}/{name}/holders'))
+        return sorted(files.names(f'{self._blocks}/{name}/holders'))
 
     def module_loaded(self, name: str) -> bool:
         """:returns: whether a kernel module is loaded or built in.
@@ -387,25 +346,11 @@ class Sysfs:
 
     def native_multipath(self) -> bool:
         """:returns: whether the kernel joins the paths of a namespace."""
-        return _read(
+        return files.read(
             f'{self._root}/module/nvme_core/parameters/multipath') == 'Y'
 
     def all_nodes(self) -> list[str]:
         """:returns: paths of the nodes of all NVMe block devices."""
-        nodes = [f'{self.devices}/{name}' for name in self._inodes()]
+        nodes = [f'{self.devices}/{name}'
+                 for name in ids.namespaces(self._blocks)]
         return [node for node in nodes if os.path.exists(node)]
-
-    def _inodes(self) -> dict[str, int]:
-        """:returns: inodes of namespaces by name, in its order."""
-        return {name: inode
-                for name, inode in sorted(_names(self._blocks).items())
-                if _NAMESPACE.fullmatch(name)}
-
-
-def _names(folder: str) -> dict[str, int]:
-    """:returns: names in a folder, and their inodes."""
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.inode() for entry in entries}
-    except OSError:
-        return {}

@@ -61,11 +61,14 @@ def show(figures: Mapping[str, Any]) -> str:
         (name, *(_cell(columns[kind]) if kind in columns else '-'
                  for kind in kinds))
         for name, columns in figures.items()])]
-    lines += [f'{kind}: {count} at once / the slowest single one, {state}: '
+    lines += [f'{kind}: {count} at once / {what}, {state}: '
               f'{statistics.median(many) / max(one):.1f}'
               for kind in kinds for state in ('cold', 'warm')
               for count in (10, 50)
               if (many := figures.get(
                   f'attach {count}, {state}', {}).get(kind))
-              and (one := figures[f'attach 1, {state}'].get(kind))]
+              for what, row in (
+                  ('the slowest single one', f'attach 1, {state}'),
+                  ('the slowest of them', f'slowest of {count}, {state}'))
+              if (one := figures.get(row, {}).get(kind))]
     return '\n'.join(lines)

@@ -45,26 +45,31 @@ SUITES = ('tests.vm.suite_native', 'tests.vm.suite_client',
           'tests.vm.suite_cloud', 'tests.vm.suite_copy',
           'tests.vm.suite_failures')
 # Those that need clusters and Cinder.
+MEASUREMENTS = 'tests.vm.measure'
 CLOUD_SUITES = ('suite_cloud', 'suite_copy', 'suite_failures', 'suite_nova')
 
-_HELPER = f'{sys.executable} -m oslo_privsep.daemon'
-_TEXT = f"""
+_HELPER = (f'{sys.executable} -m oslo_privsep.daemon '
+           f'--config-file {CONFIGURATION}')
+_TEXT = """
 [DEFAULT]
-debug = true
+debug = {debug}
 [os_brick]
-lock_path = {places.LOCKS}
-lightos_discovery_client_dir_path = {places.DROP_INS}
+lock_path = {locks}
+lightos_discovery_client_dir_path = {drop_ins}
 [os_brick_ext]
 reconnect_delay = 1
 [privsep_osbrick]
-helper_command = {_HELPER} --config-file {CONFIGURATION}
+helper_command = {helper}
 [privsep_os_brick_ext]
-helper_command = {_HELPER} --config-file {CONFIGURATION}
+helper_command = {helper}
 """
 
 
-def become_host() -> None:
-    """Set up network, names and configuration."""
+def become_host(debug: bool) -> None:
+    """Set up network, names and configuration.
+
+    :param debug: whether all is logged that can be.
+    """
     for words in (
             'link set lo up', 'link add data0 type dummy', 'link set data0 up',
             f'addr add {ADDRESS}/24 dev data0',
@@ -76,7 +81,9 @@ def become_host() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     pathlib.Path('/etc/nvme/hostnqn').write_text(f'{HOST_NQN}\n')
     pathlib.Path('/etc/nvme/hostid').write_text(f'{HOST_ID}\n')
-    CONFIGURATION.write_text(_TEXT)
+    CONFIGURATION.write_text(_TEXT.format(
+        debug=debug, locks=places.LOCKS, drop_ins=places.DROP_INS,
+        helper=_HELPER))
 
 
 def read_configuration() -> None:
@@ -93,7 +100,7 @@ def configure() -> None:
     log.setFormatter(logging.Formatter('%(asctime)s %(name)s %(message)s'))
     logging.basicConfig(
         handlers=[handlers.MemoryHandler(500, logging.ERROR, log)],
-        level=logging.DEBUG, force=True)
+        level=logging.DEBUG if cfg.CONF.debug else logging.INFO, force=True)
     os_brick.setup(cfg.CONF)
     # The privileged daemons take long to start here; no test is about that.
     privileged.remove_drop_in(HOST_ID)
@@ -102,8 +109,9 @@ def configure() -> None:
 
 def main(names: list[str]) -> int:
     """:returns: 0 if all tests passed."""
-    become_host()
     names = names or list(SUITES)
+    # What is measured logs what services do by default.
+    become_host(not any(name.startswith(MEASUREMENTS) for name in names))
     if any(suite in name for suite in CLOUD_SUITES for name in names):
         # It takes long to start, so it does beside what comes first.
         cloud.shared()

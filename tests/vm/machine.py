@@ -28,7 +28,10 @@ from tests.vm import packages
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGES = ('cinder_lightbits_federation', 'os_brick_ext', 'tests')
 MEMORY = 2048
-ARGUMENTS = ('console=ttyS0 quiet panic=-1 mitigations=off '
+# An emulated machine's kernel finds the processors' clocks apart and takes
+# one that is a device, where each look at the time is a call to the machine
+# outside. They are one clock: this machine's.
+ARGUMENTS = ('console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable '
              'nvme_core.multipath=Y')
 EMULATION = 'tcg,thread=multi'
 # Seconds a guest has to start under KVM. Where KVM is itself emulated, one

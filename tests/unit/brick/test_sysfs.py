@@ -14,14 +14,18 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 import os
 import pathlib
 import shutil
+import time
+from unittest import mock
 
 import fixtures
 from oslotest import base as test_base
 
 from os_brick_ext import conn_props
+from os_brick_ext import ids
 from os_brick_ext import sysfs
 from tests.unit.brick import base
 from tests.unit.brick import fake_kernel
@@ -208,6 +212,29 @@ class SysfsTest(test_base.BaseTestCase):
         before = self.read_files()
         self.found()
         self.assertLess(self.read_files() - before, 10)
+
+    def test_a_look_serves_all_who_asked_before(self) -> None:
+        seen = ids.Ids(str(self.block))
+        with mock.patch('os.scandir', wraps=os.scandir) as looks:
+            asked = time.monotonic()
+            for _each in range(3):
+                self.assertEqual(['nvme0n1'], list(seen.look(asked)))
+            self.assertEqual(1, looks.call_count)
+            self.kernel.grant(NQN, base.volume(2))
+            self.assertEqual(['nvme0n1', 'nvme0n2'],
+                             list(seen.look(time.monotonic())))
+            self.assertEqual([], seen.names('uuid.of-none'))
+
+    def test_many_find_theirs(self) -> None:
+        for number in range(2, 22):
+            self.kernel.grant(NQN, base.volume(number))
+        with futures.ThreadPoolExecutor(20) as pool:
+            found = list(pool.map(
+                lambda number: self.sysfs.find(
+                    conn_props.VolumeKey(base.volume(number), NQN)),
+                range(2, 22)))
+        self.assertEqual([f'nvme0n{number}' for number in range(2, 22)],
+                         [one.name if one else '' for one in found])
 
     def read_files(self) -> int:
         """:returns: how often a file has been opened so far."""
