@@ -161,7 +161,7 @@ class LightbitsConnector(
                 connection_properties)
         except conn_props.InvalidConnectionProperties as exc:
             raise errors.BadProperties(str(exc)) from exc
-        if not self.supports_multipath():
+        if self.use_multipath and not self.supports_multipath():
             # Else it has nothing to say, and takes long to hide secrets.
             self.check_multipath(connection_properties)
         found = self._attacher.connect(props)
