@@ -108,6 +108,8 @@ class Cluster:
         self._looks = 0
         self._suspect = False
         self._status = Status(Connection.CONNECTING)
+        # Another one after every change that a view shows.
+        self.edition = object()
 
     @property
     def name(self) -> str:
@@ -136,6 +138,7 @@ class Cluster:
                         self.admin_state.value)
         self.settings = settings
         self._project = settings.project(self._default_project)
+        self.edition = object()
         self.wanted.set()
 
     @property
@@ -211,6 +214,7 @@ class Cluster:
                 return True
             return self._look(deadline)
         finally:
+            self.edition = object()
             self._refreshing.release()
 
     def lacks(self, project: str, deadline: Deadline) -> bool:
@@ -249,8 +253,7 @@ class Cluster:
             upgrading=(vitals is not None and vitals.info.upgrade
                        is model.UpgradeStatus.UPGRADING),
             recent_creates=recent_creates,
-            observed_age=(time.monotonic() - vitals.taken_at
-                          if vitals else None),
+            observed_at=vitals.taken_at if vitals else None,
             unknown_to=unknown_to)
 
     def _projects(self) -> frozenset[str] | None:
@@ -391,6 +394,7 @@ class Cluster:
 
     def _set_status(self, status: Status) -> None:
         before, self._status = self._status, status
+        self.edition = object()
         if before == status:
             return
         if status.connection is Connection.CONNECTED:

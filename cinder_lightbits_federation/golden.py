@@ -143,7 +143,7 @@ class Golden:
                     return None
                 undo.pop_all()
             LOG.info('placement volume=%s image=%s golden=yes %s',
-                     request.ref.name_id, image.id, decision.explain())
+                     request.ref.name_id, image.id, decision)
             try:
                 return make(decision, held, source)
             except Refused as exc:

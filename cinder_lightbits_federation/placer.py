@@ -21,10 +21,10 @@ import threading
 import time
 
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.pictures import Pictures
 from cinder_lightbits_federation import placement
 from cinder_lightbits_federation.placement import Decision
 from cinder_lightbits_federation.placement import PlacementRequest
-from cinder_lightbits_federation.recollection import Decided
 from cinder_lightbits_federation.recollection import Recollection
 from cinder_lightbits_federation.registry import Registry
 from cinder_lightbits_federation.reservations import Reservation
@@ -61,20 +61,26 @@ class Placer:
     def __init__(self, registry: Registry, seed: int) -> None:
         self._registry = registry
         self._seed = seed
+        # Of all below: between looking and reserving nobody else may look.
         self._lock = threading.Lock()
+        self._pictures = Pictures()
+        self._chooser = placement.Chooser()
+        self._drawn_for: tuple[int, tuple[str, ...]] = (0, ())
+        self._drawn: Mapping[str, float] = {}
         self.reservations = PROMISED
         self.recollection = Recollection()
 
     def views(self) -> tuple[ClusterView, ...]:
         """:returns: pictures of all clusters, reservations counted."""
-        now = time.monotonic()
-        recent = self.reservations.recent_creates(now)
-        return tuple(self._view(cluster, recent, now)
-                     for cluster in self._registry.clusters)
+        with self._lock:
+            return self._views()
 
     def view(self, cluster: Cluster) -> ClusterView:
         """:returns: a picture of one cluster, reservations counted."""
-        return self._view(cluster, {}, time.monotonic())
+        bare = cluster.view(0, 0)
+        return dataclasses.replace(bare, reserved=(
+            self.reservations.outstanding(bare.uuid, bare.observed_at,
+                                          time.monotonic())))
 
     def place(self, request: PlacementRequest, deadline: Deadline
               ) -> tuple[Decision, Reservation | None]:
@@ -99,8 +105,7 @@ class Placer:
 
         :param size: bytes, replicas not counted.
         """
-        self.recollection.add(Decided(time.time(), volume, size,
-                                      decision.explain()))
+        self.recollection.add(time.time(), volume, size, decision.explain)
 
     def _try(self, request: PlacementRequest, max_age: float | None
              ) -> tuple[Decision, Reservation | None]:
@@ -108,7 +113,6 @@ class Placer:
 
         :param max_age: seconds; None takes them at any age.
         """
-        # Between looking and reserving nobody else may look.
         with self._lock:
             decision = self._decide(request)
             if not decision.ranked or (max_age is not None and any(
@@ -119,28 +123,37 @@ class Placer:
                 decision.ranked[0].uuid, request.needed, time.monotonic())
 
     def _decide(self, request: PlacementRequest) -> Decision:
+        """Rank; the lock is held."""
         suspects = {cluster.uuid: SUSPECT
                     for cluster in self._registry.clusters
                     if cluster.suspect and cluster.uuid is not None}
-        careful = dataclasses.replace(
-            request, exclude={**suspects, **request.exclude})
-        decision = self._choose(careful)
-        return decision if decision.ranked else self._choose(request)
+        if suspects:
+            decision = self._choose(dataclasses.replace(
+                request, exclude={**suspects, **request.exclude}))
+            if decision.ranked:
+                return decision
+        return self._choose(request)
 
     def _choose(self, request: PlacementRequest) -> Decision:
-        second = int(time.monotonic() / FRESH)
-        return placement.choose(
-            request, self.views(), self._registry.settings.policy,
-            random.Random(f'{self._seed} {second}'))  # noqa: S311
+        views = self._views()
+        return self._chooser.choose(
+            request, views, self._registry.settings.policy, self._lots())
+
+    def _views(self) -> tuple[ClusterView, ...]:
+        return self._pictures.take(
+            self._registry.clusters, self._registry.strangers,
+            self.reservations, time.monotonic())
+
+    def _lots(self) -> Mapping[str, float]:
+        """Lots of this second, for the clusters just seen."""
+        drawn_for = int(time.monotonic() / FRESH), self._pictures.uuids
+        if drawn_for != self._drawn_for:
+            self._drawn_for = drawn_for
+            rng = random.Random(  # noqa: S311
+                f'{self._seed} {drawn_for[0]}')
+            self._drawn = placement.draw(drawn_for[1], rng)
+        return self._drawn
 
     def _leaders(self, decision: Decision) -> Sequence[Cluster]:
         return [self._registry.by_uuid(candidate.uuid)
                 for candidate in decision.ranked[:LEADERS]]
-
-    def _view(self, cluster: Cluster, recent: Mapping[str, int], now: float
-              ) -> ClusterView:
-        vitals, uuid = cluster.vitals, cluster.uuid or ''
-        reserved = self.reservations.outstanding(
-            uuid, vitals.taken_at if vitals else None, now)
-        return cluster.view(reserved, recent.get(uuid, 0),
-                            self._registry.strangers.get(cluster.name, ()))

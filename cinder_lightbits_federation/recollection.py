@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 import dataclasses
 import threading
 
@@ -38,19 +39,30 @@ class Decided:
 
 
 class Recollection:
-    """Keeps the last ones. Thread-safe."""
+    """Keeps the last ones. Thread-safe.
+
+    Texts are made when somebody asks: that of a decision names every
+    cluster.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: collections.deque[Decided] = collections.deque(
-            maxlen=LENGTH)
+        self._kept: collections.deque[
+            tuple[float, str, int, Callable[[], str]]] = collections.deque(
+                maxlen=LENGTH)
 
-    def add(self, one: Decided) -> None:
-        """Remember a decision; the oldest is forgotten."""
+    def add(self, at: float, volume: str, size: int,
+            explain: Callable[[], str]) -> None:
+        """Remember a decision; the oldest is forgotten.
+
+        :param explain: gives the text; for the rest see `Decided`.
+        """
         with self._lock:
-            self._kept.append(one)
+            self._kept.append((at, volume, size, explain))
 
     def all(self) -> tuple[Decided, ...]:
         """:returns: the decisions, the oldest first."""
         with self._lock:
-            return tuple(self._kept)
+            kept = tuple(self._kept)
+        return tuple(Decided(at, volume, size, explain())
+                     for at, volume, size, explain in kept)

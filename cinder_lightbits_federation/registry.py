@@ -70,14 +70,14 @@ class Registry:
         self.strangers: Mapping[str, tuple[str, ...]] = {}
         self._memory = memory
         self._lock = threading.Lock()
-        self._keepers = {item.name: self._keeper(item)
-                         for item in settings.clusters}
+        self._serve({item.name: self._keeper(item)
+                     for item in settings.clusters})
         self._executors: dict[str, futurist.ThreadPoolExecutor] = {}
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
         """All clusters with a usable section, in the order configured."""
-        return tuple(keeper.cluster for keeper in self._keepers.values())
+        return self._clusters
 
     @property
     def broken(self) -> tuple[BrokenCluster, ...]:
@@ -86,9 +86,13 @@ class Registry:
 
     def by_uuid(self, uuid: str) -> Cluster:
         """:raises UnknownCluster: no known cluster has this UUID."""
+        found = self._found
+        if uuid in found:
+            return found[uuid]
         for cluster in self.clusters:
             # Of two sections for one cluster the first has it.
             if cluster.uuid == uuid:
+                found[uuid] = cluster
                 return cluster
         raise errors.UnknownCluster(self._unknown(uuid))
 
@@ -131,7 +135,7 @@ class Registry:
         # A cluster that only gets another token is never away.
         self._start(fresh)
         self.settings = settings
-        self._keepers = after
+        self._serve(after)
         self._tell_broken()
         for keeper in before.values():
             LOG.warning('Cluster %s is not served any more%s.',
@@ -221,6 +225,7 @@ class Registry:
             if other.name == cluster.name:
                 earlier = False
             elif other.uuid == uuid and not earlier:
+                self._found.pop(uuid, None)
                 other.wanted.set()
             elif other.uuid == uuid:
                 return errors.SettingProblem(
@@ -229,6 +234,14 @@ class Registry:
                     f'[{other.settings.section}] has already; one cluster '
                     f'must have one name')
         return None
+
+    def _serve(self, keepers: Mapping[str, Keeper]) -> None:
+        self._keepers = keepers
+        self._clusters = tuple(keeper.cluster
+                               for keeper in keepers.values())
+        # By UUID, which a cluster never changes. New with the clusters, and
+        # after them: who has the new one has found none of the old ones.
+        self._found: dict[str, Cluster] = {}
 
     def _keeper(self, item: ClusterSettings) -> Keeper:
         return Keeper(Cluster(item, self.settings.project, self._identify,

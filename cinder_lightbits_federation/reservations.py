@@ -20,11 +20,11 @@ Times are monotonic seconds, handed in.
 from __future__ import annotations
 
 import bisect
-import collections
 from collections.abc import Iterable
 import dataclasses
 import itertools
 import threading
+from typing import NamedTuple
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,6 +49,35 @@ class Reservation:
                 or self.committed_at >= observed_at)
 
 
+class Tally(NamedTuple):
+    """What was promised to one cluster.
+
+    :param reserved: bytes that its statistics do not show yet: of creates
+        under way, and of those that ended after they were read.
+    :param recent: creates of the last window.
+    """
+
+    reserved: int
+    recent: int
+
+
+NOTHING = Tally(0, 0)
+
+
+class _Counted(NamedTuple):
+    """A tally, and how long it holds.
+
+    :param observed_at: for statistics of that time.
+    :param oldest: when the oldest that it counts bytes of was made or done.
+    :param first: when the first that it counts as recent was made.
+    """
+
+    tally: Tally
+    observed_at: float | None
+    oldest: float
+    first: float
+
+
 class _Book:
     """The reservations of one cluster, in the orders they are asked for.
 
@@ -60,6 +89,7 @@ class _Book:
         self._open: dict[int, Reservation] = {}
         self._done: list[tuple[float, int]] = []
         self._made: list[float] = []
+        self._counted: _Counted | None = None
         for one in entries:
             self.put(one)
 
@@ -72,6 +102,7 @@ class _Book:
         if before is not None:
             self._forget(before)
         self.entries[one.number] = one
+        self._counted = None
         if one.released:
             return
         bisect.insort(self._made, one.made_at)
@@ -90,26 +121,42 @@ class _Book:
             del self._done[bisect.bisect_left(
                 self._done, (one.committed_at, one.number))]
 
-    def outstanding(self, observed_at: float | None, oldest: float) -> int:
-        """Bytes hidden from `observed_at`, of what is not before `oldest`."""
-        total = sum(one.size for one in self._open.values()
-                    if one.made_at > oldest)
+    def tally(self, observed_at: float | None, oldest: float, since: float
+              ) -> Tally:
+        """Count anew only when the outcome may differ.
+
+        :param oldest: bytes of what is not after this moment are forgotten.
+        :param since: recent is what was made after this moment.
+        :returns: the very same tally as long as nothing changed.
+        """
+        known = self._counted
+        if (known is None or known.observed_at != observed_at
+                or known.oldest <= oldest or known.first <= since):
+            known = self._counted = self._count(observed_at, oldest, since)
+        return known.tally
+
+    def _count(self, observed_at: float | None, oldest: float, since: float
+               ) -> _Counted:
+        held = [(one.made_at, one.size) for one in self._open.values()
+                if one.made_at > oldest]
         for committed_at, number in reversed(self._done):
             one = self.entries[number]
             if committed_at <= oldest or not one.hidden_from(observed_at):
                 break
-            total += one.size
-        return total
-
-    def made_after(self, moment: float) -> int:
-        """How many were made after `moment`."""
-        return len(self._made) - bisect.bisect_right(self._made, moment)
+            held.append((committed_at, one.size))
+        never = float('inf')
+        start = bisect.bisect_right(self._made, since)
+        return _Counted(
+            Tally(sum(size for _moment, size in held),
+                  len(self._made) - start), observed_at,
+            min((moment for moment, _size in held), default=never),
+            self._made[start] if start < len(self._made) else never)
 
 
 class Reservations:
     """The ledger; safe to use from any thread.
 
-    :param window_seconds: how far back `recent_creates` looks.
+    :param window_seconds: how far back recent creates are counted.
     :param history: seconds after which a reservation is dropped, ended or
         not, so that a lost one cannot hold room for ever. Longer than a
         create may take and than statistics may be old.
@@ -162,25 +209,26 @@ class Reservations:
             if known.committed_at is None and not known.released:
                 held.put(dataclasses.replace(known, committed_at=now))
 
+    def tallies(self, asked: Iterable[tuple[str, float | None]],
+                now: float) -> list[Tally]:
+        """Count what was promised to clusters.
+
+        :param asked: UUID of each, and when the reading of its statistics
+            began; None when there are none.
+        :returns: in the order asked; the very same tally for a cluster as
+            long as nothing about it changed.
+        """
+        oldest, since = now - self._keep, now - self._window
+        with self._lock:
+            find = self._held.get
+            return [book.tally(observed_at, oldest, since)
+                    if (book := find(uuid)) else NOTHING
+                    for uuid, observed_at in asked]
+
     def outstanding(self, cluster_uuid: str, observed_at: float | None,
                     now: float) -> int:
-        """Bytes a cluster's statistics do not show yet.
-
-        :param observed_at: when the reading of the statistics began; None
-            when there are none.
-        :returns: bytes of creates under way, and of those that ended after
-            `observed_at`.
-        """
-        with self._lock:
-            return self._held.get(cluster_uuid, _Book()).outstanding(
-                observed_at, now - self._keep)
-
-    def recent_creates(self, now: float) -> collections.Counter[str]:
-        """:returns: creates of the last window, by cluster UUID."""
-        with self._lock:
-            return +collections.Counter({
-                uuid: held.made_after(now - self._window)
-                for uuid, held in self._held.items()})
+        """:returns: bytes that one cluster's statistics do not show yet."""
+        return self.tallies([(cluster_uuid, observed_at)], now)[0].reserved
 
     def _over(self, one: Reservation, now: float) -> bool:
         """Whether a reservation is too old to count."""

@@ -87,7 +87,8 @@ class ClusterView:
     :param failure_domains: those of its nodes.
     :param upgrading: an upgrade of the array's software is under way.
     :param recent_creates: new volumes it got lately.
-    :param observed_age: age of `capacity` in seconds; None without one.
+    :param observed_at: monotonic seconds when `capacity` began to be read;
+        None without one.
     :param unknown_to: live services of the backend that do not know it.
     """
 
@@ -104,7 +105,7 @@ class ClusterView:
     failure_domains: frozenset[str] | None = None
     upgrading: bool = False
     recent_creates: int = 0
-    observed_age: float | None = None
+    observed_at: float | None = None
     unknown_to: tuple[str, ...] = ()
 
     @property

@@ -65,10 +65,12 @@ def fill(share: int, count: int) -> list[float]:
     while len(steps) < MOST and promised[_NEW] < min(
             size for name, size in promised.items() if name != _NEW):
         now = len(steps) * PACE
-        recent = ledger.recent_creates(now)
+        recent = ledger.tallies([(name, None) for name in promised], now)
         ranked = placement.choose(
-            wanted, [_view(name, size, recent[name])
-                     for name, size in promised.items()], policy, rng).ranked
+            wanted, [_view(name, size, tally.recent)
+                     for (name, size), tally in zip(promised.items(), recent,
+                                                    strict=True)],
+            policy, rng).ranked
         promised[ranked[0].uuid] += wanted.needed
         ledger.reserve(ranked[0].uuid, wanted.needed, now)
         steps.append(promised[_NEW] / EFFECTIVE)

@@ -32,7 +32,7 @@ PURE = frozenset({
     'audit.places',
     'audit.proofs', 'audit.restoring', 'audit.scene', 'audit.strangers',
     'capacity', 'conformance', 'copy.errors', 'copy.extents', 'copy.ledger',
-    'errors', 'goldenrules',
+    'decisions', 'errors', 'fitness', 'goldenrules',
     'drain.balance', 'drain.plan', 'jobs.model',
     'location', 'ownership', 'placement', 'refs', 'reservations',
     'room', 'sizes', 'spec', 'views'})

@@ -12,6 +12,7 @@
 
 """Clusters, requests and policies for tests of placement."""
 
+import dataclasses
 import random
 import uuid as uuidlib
 
@@ -77,10 +78,17 @@ FACTS = {
     'upgrading': st.booleans(),
     'recent_creates': st.integers(0, 20),
 }
-VIEWS = st.integers(0, 8).flatmap(lambda count: st.tuples(*(
-    st.fixed_dictionaries({}, optional=FACTS).map(
-        lambda facts, name=name: view(name, **facts))
-    for name in NAMES[:count])).map(list))
+
+
+def fleets(facts):
+    """Up to eight clusters of which some of the facts are told."""
+    return st.integers(0, 8).flatmap(lambda count: st.tuples(*(
+        st.fixed_dictionaries({}, optional=facts).map(
+            lambda told, name=name: view(name, **told))
+        for name in NAMES[:count])).map(list))
+
+
+VIEWS = fleets(FACTS)
 EXTRA_SPECS = st.fixed_dictionaries({}, optional={
     'lightos:cluster': st.sampled_from(('east,west,alpha', '!north')),
     'lightos:qos_policy': st.sampled_from(('gold', POLICY_UUID)),
@@ -99,3 +107,14 @@ POLICIES = st.builds(
     reserved_percentage=st.integers(0, 99),
     max_create_share=st.floats(0.1, 1), tie_band=st.floats(0, 0.1),
     share_window_min=st.integers(1, 50))
+
+
+@st.composite
+def changed(draw, views, facts):
+    """Some of the views become others, the rest stay the same objects."""
+    kept = list(views)
+    for number in range(len(kept)):
+        if draw(st.integers(0, 3)) == 0:
+            kept[number] = dataclasses.replace(kept[number], **draw(
+                st.fixed_dictionaries({}, optional=facts)))
+    return kept[:-1] if draw(st.integers(0, 9)) == 0 else kept

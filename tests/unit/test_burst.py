@@ -59,21 +59,21 @@ class Service:
                          for one in clusters}
 
     def views(self, now):
-        recent = self.ledger.recent_creates(now) if self.ledger else {}
-        return [self._view(one, recent, now)
-                for one in self.clusters.values()]
+        asked = [(uuid, self.readings[uuid].at) for uuid in self.clusters]
+        tallies = (self.ledger.tallies(asked, now) if self.ledger
+                   else [reservations.NOTHING] * len(asked))
+        return [self._view(one, tally) for one, tally
+                in zip(self.clusters.values(), tallies, strict=True)]
 
-    def _view(self, cluster, recent, now):
+    def _view(self, cluster, tally):
         reading = self.readings[cluster.uuid]
         return placement.ClusterView(
             uuid=cluster.uuid, name=cluster.name,
             capacity=capacity.Capacity(
                 provisioned=reading.provisioned, effective=EFFECTIVE,
                 free_physical=EFFECTIVE, source=capacity.Source.CLUSTER),
-            reserved=self.ledger.outstanding(
-                cluster.uuid, reading.at, now) if self.ledger else 0,
-            recent_creates=recent.get(cluster.uuid, 0),
-            observed_age=now - reading.at)
+            reserved=tally.reserved, recent_creates=tally.recent,
+            observed_at=reading.at)
 
     def _ranked(self, wanted, now):
         return placement.choose(wanted, self.views(now), self.policy,

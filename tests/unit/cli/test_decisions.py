@@ -73,6 +73,6 @@ class RecollectionTest(oslotest_base.BaseTestCase):
     def test_the_oldest_are_forgotten(self) -> None:
         kept = recollection.Recollection()
         for number in range(recollection.LENGTH + 3):
-            kept.add(recollection.Decided(number, 'v', 1, 'why'))
+            kept.add(number, 'v', 1, lambda: 'why')
         self.assertEqual(list(range(3, recollection.LENGTH + 3)),
                          [one.at for one in kept.all()])
