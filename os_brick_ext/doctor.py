@@ -41,6 +41,8 @@ from os_brick_ext import ways
 # Management, I/O and discovery.
 PORTS = (443, 4420, 8009)
 WORKERS = 16
+# What the access list of a volume holds, for all of its hosts together.
+IP_ACL_ENTRIES = 16
 # What tells a host from others.
 _NAMES = frozenset({'hostnqn', 'hostid'})
 
@@ -256,7 +258,15 @@ def _locks(patient: Patient) -> Iterator[Finding]:
 
 def _addresses(_patient: Patient) -> Iterator[Finding]:
     found = host.addresses()
-    if found:
+    if len(found) > IP_ACL_ENTRIES:
+        yield Finding(
+            'addresses', State.WARNING,
+            f'{len(found)}, while an access list holds {IP_ACL_ENTRIES}: '
+            + ', '.join(found),
+            'name the networks that lead to clusters in '
+            'lightbits_data_networks, in the section of the backend in '
+            'cinder.conf; or set lightbits_use_ip_acl = False there')
+    elif found:
         yield Finding('addresses', State.OK, ', '.join(found))
     else:
         yield Finding(

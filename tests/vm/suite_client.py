@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from os_brick_ext import conn_props
@@ -90,6 +91,9 @@ class ClientTest(DiscoveryTestCase):
         # The client connects one after the other.
         self.eventually(lambda: self.states(cluster) == ['live'] * 3)
         self.assertEqual([f'{volume.uuid}.conf'], self.drop_ins())
+        told = (places.DROP_INS / f'{volume.uuid}.conf').stat()
+        self.assertEqual((0, 0, 0o644), (
+            told.st_uid, told.st_gid, stat.S_IMODE(told.st_mode)))
         volume.resize(20 * MIB)
         self.assertEqual(20 * MIB, self.connector().extend_volume(data))
         self.connector().disconnect_volume(data, None)

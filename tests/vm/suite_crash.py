@@ -15,17 +15,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import glob
 import itertools
 import os
 from typing import Any
 from unittest import mock
 
 from os_brick import privileged as brick_privileged
+from os_brick.privileged import rootwrap
 
+from os_brick_ext import conn_props
 from os_brick_ext import connector
 from os_brick_ext import native
 from os_brick_ext import options
 from os_brick_ext import privileged
+from os_brick_ext import sysfs
 from tests.vm import base
 from tests.vm import places
 
@@ -103,21 +107,33 @@ class CrashTestCase(base.KernelTestCase):
         mock.patch.object(
             os, 'rename', steps.step('rename', os.rename)).start()
         made._flush = steps.step('flush', made._flush)
+        for name in ('link_root', 'unlink_root'):
+            mock.patch.object(rootwrap, name, steps.step(
+                name, getattr(rootwrap, name))).start()
         way = made._way
-        way.confirm = steps.step('confirm', way.confirm)
+        look = way.find
+        seen = steps.step('seen', lambda found: found)
+
+        def find(key: conn_props.VolumeKey) -> sysfs.Namespace | None:
+            found: sysfs.Namespace | None = look(key)
+            # How often it is looked for in vain differs each time.
+            return seen(found) if found and found.usable else found
+
+        way.find = find
 
     def crash_everywhere(
             self, use: Callable[[connector.LightbitsConnector], object],
             prepare: Callable[[], object],
-            repair: Callable[[], object]) -> list[str]:
+            repair: Callable[[], object], first: int = 0) -> list[str]:
         """Let a process die before each of its steps, one after another.
 
         :param prepare: is done before each of them.
         :param repair: is done after each; it checks the outcome.
+        :param first: number of the first of these steps.
         :returns: names of the steps.
         """
         names: list[str] = []
-        for before in itertools.count():
+        for before in itertools.count(first):
             prepare()
             name = self.dying(before, use)
             with self.subTest(died_before=name):
@@ -155,7 +171,7 @@ class NativeCrashTest(CrashTestCase):
     def test_dead_while_connecting(self) -> None:
         for repair in (self.both, self.disconnect):
             self.assertEqual(
-                ['connect_controller'] * 2 + ['confirm'],
+                ['connect_controller'] * 2 + ['seen'],
                 self.crash_everywhere(
                     lambda made: made.connect_volume(self.data),
                     lambda: None, repair))
@@ -167,6 +183,52 @@ class NativeCrashTest(CrashTestCase):
                 self.crash_everywhere(
                     lambda made: made.disconnect_volume(self.data, None),
                     self.connect, repair))
+
+
+class EncryptedCrashTest(NativeCrashTest):
+    """The link that encryptors work upon; other steps are the same."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.data['encrypted'] = True
+
+    def connect(self) -> None:
+        """Connect, and check that the link leads to the volume."""
+        link = self.connector().connect_volume(self.data)['path']
+        self.data['device_path'] = link
+        self.check_io(link)
+        self.assertEqual(self.connector().get_volume_paths(self.data),
+                         [os.path.realpath(link)])
+
+    def disconnect(self) -> None:
+        """Disconnect, and check that neither volume nor link is left."""
+        # The last step makes the link: with it, the service was told.
+        for link in self.links():
+            self.data['device_path'] = link
+        super().disconnect()
+        self.assertEqual([], self.links())
+        self.data.pop('device_path', None)
+
+    @staticmethod
+    def links() -> list[str]:
+        """:returns: the links that there are."""
+        return glob.glob('/dev/disk/by-id/os-brick*')
+
+    def test_dead_while_connecting(self) -> None:
+        for repair in (self.both, self.disconnect):
+            self.assertEqual(
+                ['link_root'],
+                self.crash_everywhere(
+                    lambda made: made.connect_volume(self.data),
+                    lambda: None, repair, first=3))
+
+    def test_dead_while_disconnecting(self) -> None:
+        for repair in (self.both, self.disconnect):
+            self.assertEqual(
+                ['unlink_root'],
+                self.crash_everywhere(
+                    lambda made: made.disconnect_volume(self.data, None),
+                    self.connect, repair, first=3))
 
 
 class ClientCrashTest(CrashTestCase):
@@ -198,15 +260,15 @@ class ClientCrashTest(CrashTestCase):
     def test_dead_while_connecting(self) -> None:
         for repair in (self.both, self.disconnect):
             self.assertEqual(
-                ['write_drop_in', 'rename', 'confirm'],
+                ['write_drop_in', 'rename', 'seen'],
                 self.crash_everywhere(
                     lambda made: made.connect_volume(self.data),
                     lambda: None, repair))
 
     def test_dead_while_disconnecting(self) -> None:
-        # Connecting has nothing to repair here: the file is there or not.
-        self.assertEqual(
-            ['flush', 'remove_drop_in'],
-            self.crash_everywhere(
-                lambda made: made.disconnect_volume(self.data, None),
-                self.connect, self.disconnect))
+        for repair in (self.both, self.disconnect):
+            self.assertEqual(
+                ['flush', 'remove_drop_in'],
+                self.crash_everywhere(
+                    lambda made: made.disconnect_volume(self.data, None),
+                    self.connect, repair))

@@ -152,6 +152,13 @@ class ExaminationTest(base.BrickTestCase):
     def test_addresses(self) -> None:
         self.addresses.return_value = []
         self.assertEqual([ERROR], self.states('addresses'))
+        for count, state in ((16, OK), (17, WARNING)):
+            self.addresses.return_value = [
+                f'192.0.2.{number}' for number in range(count)]
+            finding, = self.examine()['addresses']
+            self.assertEqual(state, finding.state)
+            self.assertIn('192.0.2.15', finding.found)
+        self.assertIn('lightbits_data_networks', finding.remedy)
 
     def test_endpoints(self) -> None:
         down = self.listener()

@@ -21,6 +21,7 @@ from cinder import exception
 from cinder_lightbits_federation.access import HostAccess
 from cinder_lightbits_federation import exception as lb_exception
 from cinder_lightbits_federation.refs import VolumeRef
+from os_brick_ext.conn_props import ConnectionProperties
 from tests.unit.driver import base
 
 
@@ -268,6 +269,21 @@ class HostsTestCase(AccessTestCase):
                                           {**properties, 'ip': '192.0.2.5'})
 
         self.assertEqual({'192.0.2.5'}, self.ip_acl())
+
+    def test_hosts_with_and_without_discovery_client(self) -> None:
+        """Both are let in, and told all that either needs."""
+        told = []
+        for found in ({'found_dsc': 'found'}, {'found_dsc': ''}, {}):
+            properties = base.connector(1)
+            del properties['found_dsc']
+            properties |= found
+            self.driver.validate_connector(properties)
+            told.append(self.driver.initialize_connection(
+                self.subject, properties)['data'])
+        self.assertEqual([told[0]] * 3, told)
+        known = ConnectionProperties.from_dict(told[0])
+        self.assertEqual(len(self.east.api_endpoints), len(known.nodes))
+        self.assertEqual(len(known.nodes), len(known.nvme_endpoints))
 
     def test_malformed_connectors(self) -> None:
         for field, value in (('nqn', 'ALLOW_ANY'), ('nqn', ''),
