@@ -25,6 +25,7 @@ if is_service_enabled cinder; then
             install_lightbits
             ;;
         "stack post-config")
+            prepare_lightbits_clusters
             configure_lightbits_connectors
             configure_lightbits_copies
             ;;

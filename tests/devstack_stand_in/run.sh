@@ -24,6 +24,7 @@ MODE=$1
 STAND_IN=$2
 PLUGIN=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../devstack" && pwd)
 
+source "$(dirname "${BASH_SOURCE[0]}")/system.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/functions.sh"
 
 # What stackrc sets and a user changes in localrc.
@@ -37,7 +38,10 @@ GLOBAL_VENV=True
 ENABLED_SERVICES=c-api,c-sch,c-vol,n-cpu,tempest
 source "${STAND_IN}/localrc"
 
-source "${PLUGIN}/override-defaults"
+# clean.sh asks no plugin for its defaults.
+if [[ ${MODE} != clean ]]; then
+    source "${PLUGIN}/override-defaults"
+fi
 
 # What the libraries of the services set.
 CINDER_BIN_DIR=${STAND_IN}/bin
@@ -89,9 +93,6 @@ function stack {
     source "${PLUGIN}/plugin.sh" stack pre-install
     configure_services
     source "${PLUGIN}/plugin.sh" stack install
-    if is_service_enabled c-vol; then
-        each_backend init
-    fi
     source "${PLUGIN}/plugin.sh" stack post-config
     source "${PLUGIN}/plugin.sh" stack extra
     source "${PLUGIN}/plugin.sh" stack test-config
@@ -106,7 +107,7 @@ function unstack {
 }
 
 function clean {
-    unstack
+    bash "${BASH_SOURCE[0]}" unstack "${STAND_IN}"
     source "${PLUGIN}/plugin.sh" clean
     each_backend cleanup
 }

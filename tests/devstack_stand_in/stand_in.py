@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""A folder in which the DevStack plugin is run without a DevStack."""
+"""Folders in which the DevStack plugin is run without a cloud."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ PLUGIN = HERE.parent.parent / 'devstack'
 
 # Below the ports that systems hand out by themselves.
 _PORTS = range(10_000, 32_000)
+
+# Seconds after which a run is taken to hang.
+_PATIENCE = 180.0
 
 # Waits until it is stopped, as a service does.
 _SERVICE = '#!/bin/sh\necho "$@"\nexec sleep 600\n'
@@ -58,6 +61,9 @@ class StandIn:
     :param settings: variables of the file ``localrc``.
     """
 
+    #: What is in the folder without the plugin.
+    OWN = frozenset(('bin', 'calls', 'etc', 'localrc', 'types'))
+
     def __init__(self, folder: str, settings: Mapping[str, object]) -> None:
         self.folder = pathlib.Path(folder)
         self.settings = dict(settings)
@@ -67,22 +73,37 @@ class StandIn:
         service.chmod(0o755)
 
     @property
+    def etc(self) -> str:
+        """Where the plugin sees the folder ``etc``."""
+        return str(self.folder / 'etc')
+
+    @property
     def cinder_conf(self) -> pathlib.Path:
         return self.folder / 'etc' / 'cinder' / 'cinder.conf'
 
     def run(self, mode: str) -> subprocess.CompletedProcess[str]:
         """Run ``stack``, ``unstack`` or ``clean`` to its end."""
-        lines = [f'{name}={shlex.quote(str(value))}\n'
-                 for name, value in self.settings.items()]
-        (self.folder / 'localrc').write_text(''.join(lines), encoding='utf-8')
+        (self.folder / 'localrc').write_text(
+            self._localrc(), encoding='utf-8')
+        return self._bash('run.sh', mode)
+
+    def _localrc(self) -> str:
+        return ''.join(f'{name}={shlex.quote(str(value))}\n'
+                       for name, value in self.settings.items())
+
+    def _bash(self, script: str, mode: str, *before: str
+              ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ['bash', str(HERE / 'run.sh'), mode, str(self.folder)],
+            [*before, 'bash', str(HERE / script), mode, str(self.folder)],
             capture_output=True, check=False, encoding='utf-8',
+            timeout=_PATIENCE,
             env={'PATH': os.environ['PATH'], 'PYTHON': sys.executable})
 
     def calls(self) -> list[str]:
         """:returns: what was asked of package managers and the like."""
         path = self.folder / 'calls'
+        if not path.exists():
+            return []
         return path.read_text(encoding='utf-8').splitlines()
 
     def section(self, file: str, name: str) -> dict[str, str]:
@@ -112,9 +133,8 @@ class StandIn:
 
     def left(self) -> Iterator[str]:
         """:returns: files outside of ``etc`` that the plugin may have made."""
-        known = {'bin', 'calls', 'etc', 'localrc', 'types'}
         for path in sorted(self.folder.rglob('*')):
             relative = path.relative_to(self.folder)
-            if path.is_file() and relative.parts[0] not in known and (
+            if path.is_file() and relative.parts[0] not in self.OWN and (
                     path.suffix != '.log'):
                 yield str(relative)
