@@ -19,17 +19,12 @@ deadline; every destructive one proves first what it is about to destroy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import dataclasses
 import logging
 import secrets
-import time
 
 from cinder_lightbits_federation.attachments import Attachments
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import conformance
-from cinder_lightbits_federation.creator import Creator
-from cinder_lightbits_federation.creator import Recipe
-from cinder_lightbits_federation.creator import Refused
 from cinder_lightbits_federation.editor import Editor
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.finder import check_volume
@@ -39,10 +34,10 @@ from cinder_lightbits_federation.golden import Golden
 from cinder_lightbits_federation.goldenrules import Image
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import locks
+from cinder_lightbits_federation.maker import Maker
 from cinder_lightbits_federation.manage import Manage
 from cinder_lightbits_federation.memory import EndpointMemory
 from cinder_lightbits_federation import ownership
-from cinder_lightbits_federation import placement
 from cinder_lightbits_federation.placement import Decision
 from cinder_lightbits_federation.placer import Placer
 from cinder_lightbits_federation.refs import Created
@@ -59,7 +54,6 @@ from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.sizes import bytes_to_gib_ceil
 from cinder_lightbits_federation.sizes import GIB
 from cinder_lightbits_federation.snapshots import Snapshots
-from cinder_lightbits_federation.spec import is_uuid
 from cinder_lightbits_federation.spec import VolumeSpec
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.views import ClusterView
@@ -82,7 +76,6 @@ class Federation:
         self.registry = Registry(settings, memory)
         self.placer = Placer(self.registry, secrets.randbits(64))
         self.finder = Finder(self.registry, self.owner)
-        self._creator = Creator(self.owner)
         self._editor = Editor(self.finder, self.owner)
         self.attachments = Attachments(self._editor, self.registry)
         self.manage = Manage(self.registry, self.finder, self._editor,
@@ -91,6 +84,8 @@ class Federation:
         self.snapshots = Snapshots(self.finder, self.owner, get_lock)
         self.golden = Golden(self.registry, self.placer, self.finder,
                              self.snapshots, self.owner, get_lock)
+        self._maker = Maker(self.registry, self.placer, self.finder,
+                            self.golden, self.owner)
 
     @property
     def settings(self) -> FederationSettings:
@@ -123,7 +118,7 @@ class Federation:
         :raises OutcomeUnknown: it may exist where it is recorded.
         """
         with self.golden.making(request.ref):
-            return self._create(request, None, self.deadline())
+            return self._maker.create(request, None, self.deadline())
 
     def create_from_image(self, request: CreateRequest, image: Image
                           ) -> Created | None:
@@ -138,19 +133,19 @@ class Federation:
 
         def make(decision: Decision, held: Reservation, source: Source
                  ) -> Created:
-            return self._make_on(decision, held, request, source, attempt,
-                                 self.deadline())
+            return self._maker.make(decision, held, request, source, attempt,
+                                    self.deadline())
 
         return self.golden.create(
-            request, self._placement_request(request, None), image, make)
+            request, self._maker.wanted(request, None), image, make)
 
     def create_from_snapshot(self, request: CreateRequest,
                              snapshot: SnapshotRef) -> Created:
         """Make a thin clone of a snapshot, on the snapshot's cluster."""
         deadline = self.deadline()
         found = self.finder.snapshot(snapshot, deadline)
-        return self._create(request, self._source(found.cluster,
-                                                  found.thing), deadline)
+        return self._maker.create(
+            request, _source(found.cluster, found.thing), deadline)
 
     def clone_volume(self, request: CreateRequest, source: VolumeRef
                      ) -> Created:
@@ -159,8 +154,8 @@ class Federation:
         found = self.finder.volume(source, deadline)
         with self.snapshots.intermediate(source, found, request.ref,
                                          deadline) as snapshot:
-            return self._create(request, self._source(found.cluster,
-                                                      snapshot), deadline)
+            return self._maker.create(
+                request, _source(found.cluster, snapshot), deadline)
 
     def delete_volume(self, ref: VolumeRef, attempt: str | None = None
                       ) -> None:
@@ -220,7 +215,7 @@ class Federation:
         misfit = conformance.misfit(
             found.thing, found.cluster.uuid or '', found.cluster.name,
             found.project == found.cluster.settings.project(
-                self._project(spec)),
+                spec.project or self.settings.project),
             spec, self.settings.default_replicas)
         if misfit is not None:
             LOG.info('Volume %s cannot be retyped on cluster %s: %s',
@@ -261,141 +256,6 @@ class Federation:
 
     # Inside
 
-    def _create(self, request: CreateRequest, source: Source | None,
-                deadline: Deadline) -> Created:
-        attempt = ownership.new_attempt()
-        earlier = self._settle(request, source, attempt, deadline)
-        if earlier is not None:
-            return earlier
-        wanted = self._placement_request(request, source)
-        placed = self.golden.placed(request.ref, source)
-        while True:
-            decision, held = placed or self.placer.place(wanted, deadline)
-            placed = None
-            self.placer.remember(request.ref.name_id, request.size, decision)
-            level, asked = logging.INFO, held.cluster_uuid if held else ''
-            try:
-                if held is None:
-                    raise self._nowhere(request, decision)
-                return self._make_on(decision, held, request, source,
-                                     attempt, deadline)
-            except Refused as exc:
-                wanted = dataclasses.replace(wanted, exclude={
-                    **wanted.exclude, asked: str(exc)})
-                level = logging.DEBUG  # The next decision has it among its.
-            finally:
-                LOG.log(level, 'placement volume=%s size=%d replicas=%d %s',
-                        request.ref.name_id, request.size, wanted.replicas,
-                        decision.explain())
-
-    def _make_on(self, decision: Decision, held: Reservation,
-                 request: CreateRequest, source: Source | None, attempt: str,
-                 deadline: Deadline) -> Created:
-        """Make a volume where its bytes are reserved.
-
-        What may exist takes room too, so only a clear refusal gives the
-        bytes back; else they count until the statistics show them.
-
-        :raises Refused: the cluster did not make it.
-        """
-        cluster = self.registry.by_uuid(held.cluster_uuid)
-        recipe = self._recipe(cluster, request, source, attempt)
-        try:
-            location, volume = self._creator.make(cluster, request, recipe,
-                                                  deadline)
-        except Refused as exc:
-            self.placer.reservations.release(held)
-            LOG.warning('Cluster %s refused volume %s: %s', cluster.name,
-                        request.ref.name, exc)
-            raise
-        finally:
-            # Nothing to a reservation that was released.
-            self.placer.reservations.commit(held, time.monotonic())
-        return Created(location, volume, cluster.name, decision)
-
-    @staticmethod
-    def _nowhere(request: CreateRequest, decision: Decision
-                 ) -> errors.NoClusterFits:
-        reasons = [f'{item.name}: {item.reason}'
-                   for item in decision.rejected]
-        reasons.append(f'the largest volume that would find room has '
-                       f'{decision.largest // GIB} GiB')
-        return errors.NoClusterFits(f'volume {request.ref.name}', reasons)
-
-    def _settle(self, request: CreateRequest, source: Source | None,
-                attempt: str, deadline: Deadline) -> Created | None:
-        location = request.ref.location
-        if location is None:
-            return None
-        try:
-            cluster = self.finder.place(location)
-        except errors.ObjectMissing:
-            return None
-        recipe = self._recipe(cluster, request, source, attempt)
-        # The scheduler may have chosen another pool for this attempt.
-        keep = (request.only in (None, location.cluster_uuid)
-                and location.cluster_uuid not in request.exclude)
-        kept = self._creator.settle(cluster, request, recipe, location,
-                                    deadline, keep)
-        if kept is None:
-            return None
-        return Created(kept[0], kept[1], cluster.name, None)
-
-    def _placement_request(self, request: CreateRequest,
-                           source: Source | None
-                           ) -> placement.PlacementRequest:
-        only = None
-        if source is not None:
-            only = frozenset((source.cluster_uuid,))
-        elif request.only is not None:
-            only = frozenset((request.only,))
-        return placement.PlacementRequest(
-            size=request.size, replicas=self._replicas(request, source),
-            project=self._project(request.spec), spec=request.spec,
-            only=only, exclude=request.exclude,
-            spread_counts=request.spread_counts,
-            for_clone=source is not None)
-
-    def _recipe(self, cluster: Cluster, request: CreateRequest,
-                source: Source | None, attempt: str) -> Recipe:
-        spec = request.spec
-        policy = spec.qos_policy
-        named = policy is not None and not is_uuid(policy)
-        compression = spec.compression
-        if compression is None:
-            compression = (source.snapshot.compression if source
-                           else self.settings.default_compression)
-        new = model.NewVolume(
-            name=request.ref.name, size=request.size,
-            replicas=self._replicas(request, source),
-            compression=compression, sector_size=spec.sector_size,
-            source_snapshot_uuid=source.snapshot.uuid if source else None,
-            qos_policy_uuid=None if named else policy,
-            qos_policy_name=policy if named else None,
-            labels=ownership.labels_for(self.owner, request.ref.name_id,
-                                        attempt, request.ref.tenant),
-            restrictions=spec.restrictions())
-        project = (source.snapshot.project if source else '') or (
-            cluster.settings.project(self._project(spec)))
-        return Recipe(project, new, attempt)
-
-    def _replicas(self, request: CreateRequest, source: Source | None
-                  ) -> int:
-        """A clone has its source's replicas unless its type says else."""
-        return request.spec.replica_count(
-            (source.snapshot.replicas if source else 0)
-            or self.settings.default_replicas)
-
-    def _project(self, spec: VolumeSpec) -> str:
-        return spec.project or self.settings.project
-
-    @staticmethod
-    def _source(cluster: Cluster, snapshot: model.Snapshot) -> Source:
-        if cluster.uuid is None:
-            raise errors.ClusterUnavailable(
-                f'cluster {cluster.name} was not reached yet')
-        return Source(cluster.uuid, snapshot)
-
     def _to_delete(self, ref: VolumeRef, deadline: Deadline
                    ) -> Sequence[Found[model.Volume]]:
         if ref.location is None:
@@ -416,3 +276,10 @@ class Federation:
                 f'the growth of volume {volume.name}',
                 [f'{view.name}: needs {bytes_to_gib_ceil(needed)} GiB with '
                  f'replicas, has room for {left // GIB}'])
+
+
+def _source(cluster: Cluster, snapshot: model.Snapshot) -> Source:
+    if cluster.uuid is None:
+        raise errors.ClusterUnavailable(
+            f'cluster {cluster.name} was not reached yet')
+    return Source(cluster.uuid, snapshot)

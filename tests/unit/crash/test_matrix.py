@@ -23,6 +23,7 @@ from unittest import mock
 
 from cinder_lightbits_federation import creator
 from cinder_lightbits_federation import federation
+from cinder_lightbits_federation import maker
 from tests.crash import cloud
 from tests.crash import continuations
 from tests.crash import failed_clone
@@ -75,7 +76,7 @@ class BrokenDriverTestCase(cloud.CloudTestCase):
         def forget(*_args: Any) -> None:
             """Act as if there had been no earlier attempt."""
 
-        with mock.patch.object(federation.Federation, '_settle', forget), \
+        with mock.patch.object(maker.Maker, '_settle', forget), \
                 mock.patch.object(creator.Creator, '_inherit', forget):
             self.assertNotEqual([], self.problems(continuations.Repeat()))
 
