@@ -179,20 +179,26 @@ def read_other(source: str, text: str) -> OtherHost:
 
 def _twins(patient: Patient) -> Iterator[Finding]:
     """Clusters cannot tell hosts of one name apart; clones have the same."""
-    own = {finding.check: finding.found for finding in _names(patient)
-           if finding.state is State.OK}
-    for name, value in own.items():
-        twins = [other.source for other in patient.others
-                 if other.names.get(name) == value]
-        if twins:
+    if not patient.others:
+        return
+    own = OtherHost('this host', {
+        finding.check: finding.found for finding in _names(patient)
+        if finding.state is State.OK})
+    for name in sorted(_NAMES, reverse=True):
+        bearers: dict[str, list[str]] = {}
+        for other in (own, *patient.others):
+            if name in other.names:
+                bearers.setdefault(other.names[name], []).append(other.source)
+        twins = [sources for sources in bearers.values() if len(sources) > 1]
+        for sources in twins:
             yield Finding(
                 'other hosts', State.ERROR,
-                f"{name} is also that of {', '.join(twins)}",
+                f"{name} is the same on {', '.join(sources)}",
                 'give each host its own; a machine cloned from another has '
                 "the other's")
-        elif patient.others:
+        if bearers and not twins:
             yield Finding('other hosts', State.OK,
-                          f'{name} differs from theirs')
+                          f'{name} differs on all that have one')
 
 
 def _way(patient: Patient) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 from unittest import mock
 
 from oslo_config import cfg
@@ -94,6 +95,17 @@ class ExaminationTest(base.BrickTestCase):
         self.assertEqual([OK, ERROR], [one.state for one in found])
         self.assertIn('hostid', found[1].found)
         self.assertIn('clone.json', found[1].found)
+
+    def test_other_hosts_that_are_twins(self) -> None:
+        """Though this one has names of its own, or none."""
+        others = tuple(doctor.OtherHost(source, {
+            'hostnqn': nqn, 'hostid': f'id of {source}'})
+            for source, nqn in (('a', 'one'), ('b', 'two'), ('c', 'one')))
+        for _time in range(2):
+            found = self.examine(others=others)['other hosts']
+            self.assertEqual([ERROR, OK], [one.state for one in found])
+            self.assertIn('hostnqn is the same on a, c', found[0].found)
+            shutil.rmtree(self.etc / 'nvme', ignore_errors=True)
 
     def test_what_no_other_host_says(self) -> None:
         for text in ('', '{}x', '[{"check": "hostid"}]', '[1]', '5'):
