@@ -249,8 +249,9 @@ class Creator:
 
         if (bare or not keep or volume.state is model.VolumeState.FAILED
                 or not _same_shape(volume, recipe.new)):
-            LOG.warning('Removing volume %s (%s), left by an earlier '
-                        'attempt to create it.', volume.name, volume.uuid)
+            LOG.warning('Removing volume %s (%s) from cluster %s, left by an '
+                        'earlier attempt to create it.', volume.name,
+                        volume.uuid, client.name)
             remove_volume(client, project, volume, still_theirs, deadline)
             return None
 
@@ -260,8 +261,8 @@ class Creator:
             still_theirs(now)
             return model.VolumeChange(labels=recipe.new.labels)
 
-        LOG.info('Taking over volume %s (%s) of an earlier attempt.',
-                 volume.name, volume.uuid)
+        LOG.info('Taking over volume %s (%s) on cluster %s of an earlier '
+                 'attempt.', volume.name, volume.uuid, client.name)
         try:
             return client.update_volume(project, volume.uuid, take,
                                         deadline=deadline)

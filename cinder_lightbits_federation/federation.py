@@ -263,7 +263,7 @@ class Federation:
         try:
             return [self.finder.volume(ref, deadline)]
         except errors.ObjectMissing as exc:
-            LOG.info('Nothing to delete: %s', exc)
+            LOG.info('Nothing to delete of volume %s: %s', ref.name, exc)
             return []
 
     def _check_room(self, cluster: Cluster, volume: model.Volume,

@@ -186,7 +186,8 @@ class Manage:
         try:
             self._editor.change_unproven(ref, let_go, deadline)
         except errors.ObjectMissing as exc:
-            LOG.warning('Nothing to let go of: %s', exc)
+            LOG.warning('Nothing of volume %s to let go of: %s', ref.name,
+                        exc)
 
     def adopt_snapshot(self, found: Found[model.Snapshot], ref: SnapshotRef,
                        recorder: Recorder) -> Location:

@@ -92,7 +92,7 @@ class Snapshots:
         try:
             found = self._finder.snapshot(ref, deadline)
         except errors.ObjectMissing as exc:
-            LOG.warning('Nothing to delete: %s', exc)
+            LOG.warning('Nothing to delete of snapshot %s: %s', ref.name, exc)
             return
         with found.cluster.api(deadline) as client:
             remove_snapshot(
@@ -253,8 +253,9 @@ class Snapshots:
             with source.cluster.api(deadline) as client:
                 self._remove(client, source.project, taken, deadline)
         except lb_errors.LightbitsError as exc:
-            LOG.warning('Intermediate snapshot %s stays until its retention '
-                        'time is over: %s', taken.name, exc)
+            LOG.warning('Intermediate snapshot %s stays on cluster %s until '
+                        'its retention time is over: %s', taken.name,
+                        source.cluster.name, exc)
 
     @staticmethod
     def _remove(client: lb_client.LightbitsClient, project: str,
@@ -268,8 +269,9 @@ class Snapshots:
                             deadline)
         except (lb_errors.LightbitsError, errors.OperationFailed,
                 DeadlineExceeded) as exc:
-            LOG.warning('Snapshot %s (%s) could not be removed: %s',
-                        snapshot.name, snapshot.uuid, exc)
+            LOG.warning('Snapshot %s (%s) could not be removed from cluster '
+                        '%s: %s', snapshot.name, snapshot.uuid, client.name,
+                        exc)
 
     @staticmethod
     def _uuid(found: Found[model.Volume]) -> str:

@@ -236,13 +236,13 @@ class AdoptPlan(Planning):
                 {item.section: self._presented(item) for item in found}):
             self.app.stdout.write(f'{line}\n')
 
-    @staticmethod
-    def _presented(item: lightos.InTree) -> list[str]:
+    def _presented(self, item: lightos.InTree) -> list[str]:
+        patience = self.session.arguments.connect_timeout
         prints = []
         for endpoint in item.endpoints:
             with contextlib.suppress(lb_errors.Unreachable):
                 prints.append(
-                    certificates.presented(endpoint, 5.0).fingerprint)
+                    certificates.presented(endpoint, patience).fingerprint)
         return sorted(set(prints))
 
 

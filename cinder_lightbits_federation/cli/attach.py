@@ -77,9 +77,9 @@ class ClusterAttach(base.ListCommand):
                                       if item is not AdminState.LOST],
             help='What the cluster may be used for. Default: enabled.')
         parser.add_argument(
-            '--min-nodes', type=int, default=inspection.FEWEST_NODES,
-            metavar='N', help='How many nodes there must be. Default: '
-                              '%(default)s.')
+            '--min-nodes', type=base.at_least(1), metavar='N',
+            default=inspection.FEWEST_NODES,
+            help='How many nodes there must be. Default: %(default)s.')
         group = parser.add_mutually_exclusive_group()
         group.add_argument(
             '--print', action='store_true',

@@ -79,7 +79,8 @@ class Auditing(base.ListCommand):
             help='Read all projects that clusters tell of, not only those '
                  'that records, volume types and lightbits_project name.')
         parser.add_argument(
-            '--second-look', type=float, default=SETTLE, metavar='SECONDS',
+            '--second-look', type=base.not_negative, default=SETTLE,
+            metavar='SECONDS',
             help='Seconds after which what disagrees is read again; only '
                  'what still disagrees is told. Default: %(default)s.')
 
@@ -108,7 +109,7 @@ class Auditing(base.ListCommand):
             Arrays(session.registry, projects, parsed_args.all_projects,
                    progress),
             session.database, session.owner,
-            settle=max(0.0, parsed_args.second_look),
+            settle=parsed_args.second_look,
             grace=parsed_args.grace)
 
     def _summarise(self, report: Report) -> None:
@@ -148,7 +149,8 @@ class Audit(Auditing):
                  'code is about all of them. Default: %(default)s.')
         self.add_reading(parser)
         parser.add_argument(
-            '--grace', type=float, default=GRACE, metavar='SECONDS',
+            '--grace', type=base.not_negative, default=GRACE,
+            metavar='SECONDS',
             help='Objects younger than that are in flight. Default: '
                  '%(default)s.')
         base.add_long(parser)

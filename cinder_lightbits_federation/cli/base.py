@@ -15,8 +15,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
+import math
+import re
 from typing import Any, Protocol, TextIO
 
 from cliff.formatters import base as formatters
@@ -185,8 +187,31 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def positive(text: str) -> float:
-    """Read seconds for an option of the command line."""
-    value = float(text)
-    if value <= 0:
+    """Read a number for an option of the command line."""
+    value = not_negative(text)
+    if value == 0:
         raise argparse.ArgumentTypeError(f'{text} is not positive')
     return value
+
+
+def not_negative(text: str) -> float:
+    """Read a number, which may be 0, for an option."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number') from None
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f'{text} is not positive')
+    return value
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """:returns: what reads a whole number for an option."""
+    def read(text: str) -> int:
+        if not re.fullmatch(r'[+-]?[0-9]+', text):
+            raise argparse.ArgumentTypeError(f'{text!r} is no whole number')
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f'{text} is less than {least}')
+        return int(text)
+
+    return read

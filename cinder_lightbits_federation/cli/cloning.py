@@ -68,7 +68,7 @@ class _Clone(ObjectShow[T], Generic[T]):
         parser = super().get_parser(prog_name)
         _add_target(parser)
         parser.add_argument(
-            '--rate', type=int, default=None, metavar='MIB',
+            '--rate', type=base.at_least(0), default=None, metavar='MIB',
             help='MiB per second at most, 0 for no limit. Default: '
                  'lightbits_copy_rate.')
         group = parser.add_mutually_exclusive_group()
@@ -266,8 +266,6 @@ def _check(given: argparse.Namespace) -> None:
     """:raises UsageError: an option makes no sense."""
     if given.size is not None and given.size < 1:
         raise UsageError('--size is at least 1')
-    if given.rate is not None and given.rate < 0:
-        raise UsageError('--rate is at least 0')
     if given.unmanaged and not NAME.fullmatch(given.name):
         raise UsageError(
             f'--name: {given.name!r} is none that a cluster takes: 1 to 253 '

@@ -204,6 +204,6 @@ def _try(cluster: Cluster, endpoint: endpoints.Endpoint, project: str
 def chosen(clusters: Iterable[Cluster], names: Iterable[str]
            ) -> list[Cluster]:
     """:returns: the clusters of some names or UUIDs, all without names."""
-    wanted = set(names)
+    wanted = {form for name in names for form in (name, name.lower())}
     return [cluster for cluster in clusters
             if not wanted or wanted & {cluster.name, cluster.uuid}]

@@ -34,14 +34,13 @@ class PlacementLast(base.ListCommand):
         parser = super().get_parser(prog_name)
         parser.add_argument('--service', metavar='HOST',
                             help='Only those of one service.')
-        parser.add_argument('--limit', type=int, default=LIMIT, metavar='N',
+        parser.add_argument('--limit', type=base.at_least(1), default=LIMIT,
+                            metavar='N',
                             help='How many. Default: %(default)s.')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
         """Read what the services have told."""
-        if parsed_args.limit < 1:
-            raise UsageError('--limit is at least 1')
         shared = self.session.shared
         told = {} if shared.missing else shared.reports.all()
         wanted = parsed_args.service

@@ -76,8 +76,8 @@ class Exporter(base.CommandMixin, command.Command):
             '--tls-client-ca', metavar='FILE',
             help='Take only clients with a certificate of this authority.')
         parser.add_argument(
-            '--audit-interval', type=float, default=AUDIT_INTERVAL,
-            metavar='SECONDS',
+            '--audit-interval', type=base.not_negative, metavar='SECONDS',
+            default=AUDIT_INTERVAL,
             help='Seconds between two audits; 0 for none. Default: '
                  '%(default)s.')
         return parser

@@ -51,7 +51,7 @@ class JobList(base.ListCommand):
         parser.add_argument('--kind', metavar='KIND',
                             help='Only jobs of this kind.')
         parser.add_argument(
-            '--limit', type=int, default=PAGE, metavar='N',
+            '--limit', type=base.at_least(0), default=PAGE, metavar='N',
             help='How many at most, 0 for all. Default: %(default)s.')
         parser.add_argument('--marker', metavar='ID',
                             help='List those after this one.')

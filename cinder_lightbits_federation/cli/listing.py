@@ -169,7 +169,7 @@ class ObjectList(Objects[T], base.ListCommand):
         parser.add_argument(self.kind.origin, dest='origin', metavar='ID',
                             help=self.kind.origin_help)
         parser.add_argument(
-            '--limit', type=int, default=LIMIT, metavar='N',
+            '--limit', type=base.at_least(0), default=LIMIT, metavar='N',
             help='How many at most, 0 for all. Default: %(default)s.')
         parser.add_argument(
             '--marker', metavar='UUID', type=str.lower,
@@ -179,8 +179,9 @@ class ObjectList(Objects[T], base.ListCommand):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
         """Read a page, and find out which records the objects belong to."""
-        if parsed_args.limit < 0:
-            raise UsageError('--limit is at least 0')
+        if parsed_args.marker and not is_uuid(parsed_args.marker):
+            raise UsageError(f'--marker: {parsed_args.marker!r} is not a '
+                             f'UUID')
         origin = parsed_args.origin and self.origin_of(parsed_args.origin)
         source = self.kind.source(
             parsed_args.all_states, origin,
@@ -198,11 +199,11 @@ class ObjectList(Objects[T], base.ListCommand):
         return columns, [[row[column] for column in columns]
                          for row in rows]
 
-
     def origin_of(self, wanted: str) -> str:
         """:returns: UUID of what objects were made of.
 
-        :raises UsageError: several, or none, are called that.
+        :raises UsageError: several are called that.
+        :raises FailedError, SilentError: none is.
         """
         raise NotImplementedError
 
@@ -212,15 +213,12 @@ def the_uuid(finder: ObjectShow[Any], wanted: str) -> str:
 
     A UUID that is nowhere may be that of something that was deleted.
 
-    :raises UsageError: several, or none, are called that.
+    :raises UsageError: several are called that.
+    :raises FailedError, SilentError: none is.
     """
-    items = finder.find(wanted).items
-    if len(items) == 1:
-        return str(items[0].thing.uuid)
-    if not items and is_uuid(wanted):
+    if is_uuid(wanted) and not finder.find(wanted).items:
         return wanted.lower()
-    raise UsageError(f'{len(items)} of {finder.kind.word}s are called '
-                     f'{wanted}; name one by its UUID')
+    return str(finder.one(wanted).thing.uuid)
 
 
 class ObjectShow(Objects[T], base.ShowCommand):

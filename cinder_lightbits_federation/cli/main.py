@@ -168,8 +168,8 @@ class Shell(app.App):
                  'Default: backend_host or host of the configuration.')
         parser.add_argument(
             '--timeout', type=base.positive, default=60.0, metavar='SECONDS',
-            help='How long to wait for one answer of a cluster. Default: '
-                 '%(default)s.')
+            help='How long to wait for one answer of a cluster, or of '
+                 'Cinder. Default: %(default)s.')
         parser.add_argument(
             '--connect-timeout', type=base.positive, default=5.0,
             metavar='SECONDS',
@@ -237,4 +237,9 @@ def main(argv: list[str] | None = None) -> int:
 
     :returns: the exit code.
     """
+    # oslo.log has one there as soon as Cinder is imported, which would tell
+    # everything a second time, whatever -q says.
+    root = logging.getLogger()
+    for handler in tuple(root.handlers):
+        root.removeHandler(handler)
     return Shell().run(sys.argv[1:] if argv is None else argv)

@@ -190,7 +190,8 @@ class _Rebalance(_Moving):
         """Add the option of this command."""
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            '--tolerance', type=float, default=TOLERANCE, metavar='PERCENT',
+            '--tolerance', type=base.not_negative, default=TOLERANCE,
+            metavar='PERCENT',
             help='How far above the mean of all a cluster may stay, in '
                  'points of its ratio. Default: %(default)s.')
         return parser

@@ -85,7 +85,8 @@ class AuditExport(base.ShowCommand):
             files.write_atomically(parsed_args.file, export.text().encode(),
                                    mode=files.PRIVATE)
         except OSError as exc:
-            raise FailedError(f'{parsed_args.file}: {exc}') from exc
+            raise FailedError(f'{parsed_args.file} cannot be written: '
+                              f'{exc.strerror}') from exc
         counts = {name: len(rows) for name, rows in tables.items()}
         return (('file', 'time', *counts),
                 (parsed_args.file, export.time, *counts.values()))

@@ -93,7 +93,9 @@ NEEDS: Mapping[str, Needs] = {
     'cluster list': Needs(Role.VIEWER, better=_HEALTH),
     'cluster refresh': Needs(Role.VIEWER, files=_WRITES),
     'cluster show': Needs(Role.VIEWER, better=_HEALTH),
-    'cluster set': Needs(Role.NONE, database="the services' own: written"),
+    'cluster set': Needs(
+        Role.NONE, database="the services' own: written",
+        better='project viewer: UUIDs that nobody has told'),
     'cluster status': Needs(Role.NONE, database="the services' own: read"),
     'credential create': Needs(Role.NONE, files='writes the key pair'),
     'credential rotate': Needs(

@@ -75,7 +75,8 @@ def cloud_of(command: base.CommandMixin) -> Cloud:
     :raises InvalidSetting: that is not possible.
     """
     session = command.session
-    proxy = connect(command.app.options.os_cloud)
+    proxy = connect(command.app.options.os_cloud,
+                    api_timeout=session.arguments.timeout)
     return CinderCloud(proxy, session.host, session.cluster_name)
 
 

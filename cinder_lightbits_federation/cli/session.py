@@ -42,6 +42,7 @@ from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.sharing import applied
 from cinder_lightbits_federation.sharing import here
 from cinder_lightbits_federation.sharing import Shared
+from cinder_lightbits_federation.spec import is_uuid
 from cinder_lightbits_federation.store.place import url_of
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.views import Use
@@ -251,17 +252,40 @@ class Session:
     def cluster(self, name: str) -> Cluster:
         """Find a cluster by its name or its UUID.
 
+        Clusters are asked for UUIDs that no section has.
+
         :raises UsageError: there is none.
         """
-        for cluster in self.registry.clusters:
-            if name in (cluster.name, cluster.uuid):
-                return cluster
+        found = self._called(name)
+        if found is None and is_uuid(name):
+            self.connect()
+            found = self._called(name)
+        if found is not None:
+            return found
         broken = {item.name: str(item.problem)
                   for item in self.registry.broken}
         if name in broken:
             raise UsageError(f'cluster {name} is not used: {broken[name]}')
         known = ', '.join(item.name for item in self.registry.clusters)
         raise UsageError(f'no cluster {name!r}; known are: {known}')
+
+    def declared(self, name: str) -> ClusterSettings:
+        """Find a cluster of the files by its name or its UUID.
+
+        A UUID that no section has is that which services have told, or
+        clusters are asked for it.
+
+        :raises UsageError: there is none.
+        """
+        known = {item.name: item for item in self.configured.clusters}
+        if name not in known:
+            uuids = {item.client.expected_uuid: item.name
+                     for item in self.configured.clusters}
+            called = uuids.get(name.lower())
+            if called is None and is_uuid(name):
+                called = self._told().get(name.lower())
+            name = called or self.cluster(name).name
+        return known[name]
 
     def close(self) -> None:
         """Close all connections. Idempotent."""
@@ -270,6 +294,18 @@ class Session:
         if self._registry is not None:
             self._registry.stop()
         self._registry = None
+
+    def _called(self, name: str) -> Cluster | None:
+        for cluster in self.registry.clusters:
+            if cluster.name == name or cluster.uuid == name.lower():
+                return cluster
+        return None
+
+    def _told(self) -> dict[str, str]:
+        """:returns: names of clusters here, by the UUIDs services know."""
+        mine = {item.name for item in self.configured.clusters}
+        return {known.uuid: name for service in self.shared.services.all()
+                for name, known in service.clusters.items() if name in mine}
 
     def _timed(self, item: ClusterSettings) -> ClusterSettings:
         return dataclasses.replace(item, client=dataclasses.replace(

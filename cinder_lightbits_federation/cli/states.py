@@ -76,7 +76,7 @@ class ClusterSet(base.ShowCommand):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:
         """Write the state down."""
         session = self.session
-        item = settings_of(session.configured.clusters, parsed_args.cluster)
+        item = session.declared(parsed_args.cluster)
         states = session.shared.states
         before = states.all().get(item.name)
         wanted = _wanted(parsed_args, item)
@@ -154,19 +154,6 @@ def set_state(session: Session, name: str, state: AdminState, reason: str
     if not states.put(name, state, reason, _who(), states.all().get(name)):
         raise FailedError(f'the state of cluster {name} was changed by '
                           f'somebody else just now; look at it first')
-
-
-def settings_of(clusters: tuple[ClusterSettings, ...], name: str
-                ) -> ClusterSettings:
-    """Find a configured cluster by its name or its UUID.
-
-    :raises UsageError: there is none.
-    """
-    for item in clusters:
-        if name in (item.name, item.client.expected_uuid):
-            return item
-    known = ', '.join(item.name for item in clusters)
-    raise UsageError(f'no cluster {name!r}; known are: {known}')
 
 
 def _wanted(given: argparse.Namespace, item: ClusterSettings

@@ -53,6 +53,11 @@ class Calls:
         self._channel = channel
         self._name = name
 
+    @property
+    def name(self) -> str:
+        """What the operator calls the cluster."""
+        return self._name
+
     def _call(self, operation: str, project: str, method: str, path: str,
               deadline: timing.Deadline | None, *,
               query: exchange.Query | None = None,

@@ -53,6 +53,8 @@ RECYCLE = 1800
 POOL = 5
 SURGE = 20
 FILE_MODE = 0o640
+# SQLite's word for a file that another process is preparing.
+LOCKED = 'locked'
 
 SQLITE = 'sqlite'
 # What alembic is doing it keeps in its modules, for all threads.
@@ -214,6 +216,7 @@ def _migrate(engine: sa.Engine) -> None:
     scripts = alembic_script.ScriptDirectory.from_config(config)
     head = scripts.get_current_head()
     problems: list[str] = []
+    _reach(engine)
 
     def attempt() -> bool | None:
         try:
@@ -238,6 +241,15 @@ def _migrate(engine: sa.Engine) -> None:
     wait_until(attempt, Deadline.after(MIGRATION_LIMIT),
                'making the tables of the store',
                lambda: problems[-1] if problems else None)
+
+
+def _reach(engine: sa.Engine) -> None:
+    """Fail at once where there is no database: nobody is making tables."""
+    try:
+        engine.connect().close()
+    except sa_exc.DBAPIError as exc:
+        if LOCKED not in str(exc.orig):
+            raise
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -83,10 +83,13 @@ class CliTestCase(audit_base.AuditTestCase):
         out, err = io.StringIO(), stderr or io.StringIO()
         shell = main.Shell(stdout=out, stderr=err)
         shell.stdin = stdin or io.StringIO()
-        code = shell.run([
-            '--config-file', self.path('cinder.conf'),
-            '--config-file', self.path('service.conf'),
-            '--timeout', '30', '--connect-timeout', '10', *argv])
+        try:
+            code: Any = shell.run([
+                '--config-file', self.path('cinder.conf'),
+                '--config-file', self.path('service.conf'),
+                '--timeout', '30', '--connect-timeout', '10', *argv])
+        except SystemExit as exc:  # How argparse ends.
+            code = exc.code
         return Result(Outcome(code), out.getvalue(), err.getvalue())
 
     def rows(self, *argv: str, outcome: Outcome = Outcome.CLEAN

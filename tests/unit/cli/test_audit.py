@@ -243,14 +243,12 @@ class ConfigurationTest(base.CliTestCase):
         self.assertIn('a defect', found.err)
 
     def test_without_a_command(self) -> None:
-        error = self.assertRaises(SystemExit, self.command)
-        self.assertEqual(Outcome.USAGE, error.code)
+        self.assertEqual(Outcome.USAGE, self.command().outcome)
 
     def test_unknown_command_and_option(self) -> None:
         self.assertEqual(Outcome.USAGE, self.command('audits').outcome)
-        error = self.assertRaises(SystemExit, self.command, 'audit',
-                                  '--unknown')
-        self.assertEqual(Outcome.USAGE, error.code)
+        self.assertEqual(Outcome.USAGE,
+                         self.command('audit', '--unknown').outcome)
 
     def test_the_log_goes_where_it_is_told(self) -> None:
         self.command('--log-file', self.path('log'), *AUDIT)

@@ -259,7 +259,6 @@ class AskedForTest(CloningTestCase):
     def test_bad_options_are_named(self) -> None:
         for told, *argv in (
                 ('--size is at least 1', '--size', '0'),
-                ('--rate is at least 0', '--rate', '-1'),
                 ("--cluster: no cluster 'south'", '--cluster', 'south'),
                 ('--name', '--name', ' '),
                 ("--name: 'a b' is none", '--name', 'a b', '--unmanaged'),
@@ -270,13 +269,12 @@ class AskedForTest(CloningTestCase):
 
     def test_what_the_parser_refuses(self) -> None:
         for argv in (('--size', 'big'), ('--num-replicas', '4'),
+                     ('--rate', '-1'),
                      ('--type', 'x', '--unmanaged'),
                      ('--dry-run', '--yes')):
             with self.subTest(argv):
-                error = self.assertRaises(
-                    SystemExit, self.command, 'volume', 'clone', *self.argv,
-                    *argv)
-                self.assertEqual(Outcome.USAGE, error.code)
+                found = self.command('volume', 'clone', *self.argv, *argv)
+                self.assertEqual(Outcome.USAGE, found.outcome)
 
     def foreign(self) -> str:
         """:returns: name of a volume of others on the cluster "west"."""

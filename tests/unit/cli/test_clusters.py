@@ -136,8 +136,9 @@ class ShowTest(ClusterTestCase):
         self.assertEqual(self.NODES, len(east['discovery_endpoints']))
 
     def test_by_uuid(self) -> None:
-        self.assertEqual('west',
-                         self.show(self.arrays['west'].uuid)['name'])
+        uuid = self.arrays['west'].uuid
+        for called in (uuid, uuid.upper()):
+            self.assertEqual('west', self.show(called)['name'])
 
     def test_an_endpoint_is_down(self) -> None:
         array = self.arrays['east']

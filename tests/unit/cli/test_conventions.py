@@ -108,6 +108,14 @@ class ConventionsTest(base.BaseTestCase):
                     self.assertIn('UUID', action.help or '',
                                   f'{name} {option}')
 
+    def test_bad_numbers_are_refused(self) -> None:
+        for name in self.commands():
+            for action in self.actions(name).values():
+                if action.type not in (None, int, str, str.lower):
+                    for bad in ('-1', 'nan', 'inf', 'x'):
+                        self.assertRaises(
+                            argparse.ArgumentTypeError, action.type, bad)
+
     def test_every_option_is_explained(self) -> None:
         for name in self.commands():
             for option, action in self.actions(name).items():

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from typing import Any
+import uuid as uuidlib
 
 from cinder_lightbits_federation.cli.outcome import Outcome
 from tests.unit.cli import base
@@ -138,8 +139,12 @@ class VolumesTest(ListingTestCase):
 
     def test_bad_page(self) -> None:
         found = self.command('volume', 'list', '--marker', 'x')
+        self.assertEqual(Outcome.USAGE, found.outcome)
+        self.assertIn("--marker: 'x' is not a UUID", found.err)
+        nowhere = str(uuidlib.uuid4())
+        found = self.command('volume', 'list', '--marker', nowhere)
         self.assertEqual(Outcome.FAILED, found.outcome)
-        self.assertIn('x is not there', found.err)
+        self.assertIn(f'{nowhere} is not there', found.err)
         found = self.command('volume', 'list', '--limit', '-1')
         self.assertEqual(Outcome.USAGE, found.outcome)
 
@@ -197,8 +202,11 @@ class VolumesTest(ListingTestCase):
             same, = self.rows('volume', 'list', '--source-snapshot', called)
             self.assertEqual(row['uuid'], same['uuid'])
         found = self.command('volume', 'list', '--source-snapshot', 'none')
-        self.assertEqual(Outcome.USAGE, found.outcome)
-        self.assertIn('0 of snapshots are called none', found.err)
+        self.assertEqual(Outcome.FAILED, found.outcome)
+        self.assertIn('no snapshot none was found', found.err)
+        gone = str(uuidlib.uuid4())
+        self.assertEqual([], self.rows('volume', 'list',
+                                       '--source-snapshot', gone))
 
     def test_in_a_failure_domain(self) -> None:
         """A volume with one replica is on one node."""

@@ -50,6 +50,14 @@ class ProcessTest(base.BaseTestCase):
         self.assertEqual((self.array.uuid, 'connected'),
                          (row['uuid'], row['connection']))
 
+    def test_what_is_logged_is_told_once(self) -> None:
+        self.array.stop_api(0)
+        found = self.alone.run('cluster', 'list', '--timeout', '3')
+        quiet = self.alone.run('-q', 'cluster', 'list', '--timeout', '3')
+        self.assertEqual((3, 3), (found.returncode, quiet.returncode))
+        self.assertEqual(1, found.stderr.count('Cluster east is '),
+                         found.stderr)
+
     def test_without_a_database(self) -> None:
         found = self.alone.run('audit', '-f', 'json')
         self.assertEqual(4, found.returncode, found.stderr)

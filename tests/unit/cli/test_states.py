@@ -12,10 +12,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
+import uuid
 
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.jobs.model import JobState
+from cinder_lightbits_federation.store import engine
 from cinder_lightbits_federation.store.services import Known
 from tests.unit.cli import base
 
@@ -79,12 +82,12 @@ class SetTest(StatesTestCase):
             for key in ('state', 'reason')))
 
     def test_every_state(self) -> None:
-        uuid = self.arrays['west'].uuid
+        west = self.arrays['west'].uuid
         for argv, state in ((['--drain'], 'draining'),
-                            (['--lost', uuid.upper()], 'lost'),
+                            (['--lost', west.upper()], 'lost'),
                             (['--disable'], 'disabled'),
                             (['--enable'], 'enabled')):
-            made = self.rows('cluster', 'set', uuid, *argv, '--reason', 'x')
+            made = self.rows('cluster', 'set', west, *argv, '--reason', 'x')
             self.assertEqual(state, made['state'])
             self.assertEqual(state,
                              self.shared.states.all()['west'].state.value)
@@ -107,6 +110,30 @@ class SetTest(StatesTestCase):
                          'x', '--dry-run')
         self.assertEqual('draining', made['state'])
         self.assertEqual({}, self.shared.states.all())
+
+    def test_a_uuid_that_no_section_has(self) -> None:
+        uuids = {name: array.uuid for name, array in self.arrays.items()}
+        bare = {name: {key: value for key, value in section.items()
+                       if key != 'cluster_uuid'}
+                for name, section in self.sections().items()}
+        shared = self.shared
+        self.driver.tear_down()
+        self.write_config(bare)
+        shared.services.tell(OTHER, {'west': Known(uuids['west'], 'enabled')})
+        self.arrays['west'].stop_api(0)
+
+        made = self.rows('cluster', 'set', uuids['west'].upper(),
+                         '--disable', '--reason', 'x')
+        self.assertEqual('west', made['cluster'])
+
+        # Nobody has told this one, so it is asked itself.
+        made = self.rows('cluster', 'set', uuids['east'], '--disable',
+                         '--reason', 'x')
+        self.assertEqual('east', made['cluster'])
+        self.assertEqual({'east', 'west'}, set(shared.states.all()))
+        found = self.command('cluster', 'set', str(uuid.uuid4()), '--reset')
+        self.assertEqual(Outcome.USAGE, found.outcome)
+        self.assertIn('known are: east, west', found.err)
 
     def test_no_such_cluster(self) -> None:
         found = self.command('cluster', 'set', 'north', '--reset')
@@ -156,7 +183,9 @@ class StatusTest(StatesTestCase):
         self.write_config(
             self.sections(),
             lightbits_store_connection=f'sqlite:///{self.folder}')
+        began = time.monotonic()
         found = self.command('cluster', 'list')
+        self.assertLess(time.monotonic() - began, engine.MIGRATION_LIMIT / 2)
         self.assertEqual(Outcome.CLEAN, found.outcome)
         self.assertIn('are not known', found.err)
         found = self.command('cluster', 'status')
