@@ -156,15 +156,15 @@ def paste_config(original: str, secret_file: pathlib.Path) -> str:
              f'secret_file = {secret_file}\n')
 
 
-def installed(name: str) -> pathlib.Path:
-    """Return the path of a file that the cinder package installs.
+def installed(name: str, package: str = 'cinder') -> pathlib.Path:
+    """Return the path of a file that a package installs.
 
     :raises FileNotFoundError: it holds no file of that name.
     """
-    for path in importlib.metadata.files('cinder') or ():
+    for path in importlib.metadata.files(package) or ():
         if path.name == name:
             return pathlib.Path(str(path.locate())).resolve()
-    raise FileNotFoundError(f'the cinder package holds no {name}')
+    raise FileNotFoundError(f'the {package} package holds no {name}')
 
 
 def write_private(path: pathlib.Path, text: str) -> None:

@@ -48,12 +48,14 @@ class Bed:
     :param threads: native threads instead of eventlet.
     :param clusters: names, and options of the simulator for each.
     :param backend: options of the backend, beside the usual ones.
+    :param more: sections for Cinder beside those of backend and clusters.
     """
 
     def __init__(self, folder: pathlib.Path | None = None, *,
                  coordination: str = 'etcd', threads: bool = False,
                  clusters: Mapping[str, Mapping[str, Any]] | None = None,
-                 backend: Mapping[str, str] | None = None) -> None:
+                 backend: Mapping[str, str] | None = None,
+                 more: str = '') -> None:
         self._temporary = None
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix='stack')
@@ -69,6 +71,7 @@ class Bed:
         store = mariadb.url_of(folder / 'stack' / 'mariadb')
         self._backend = {**_BACKEND, 'lightbits_store_connection': store,
                          **(backend or {})}
+        self._more = more
         for cluster in self.clusters.values():
             federation.seed_foreign(cluster)
         self.before = federation.contents(self.clusters.values())
@@ -130,7 +133,8 @@ class Bed:
     def _config(self) -> str:
         sections = [federation.section(cluster, self.folder / 'tokens')
                     for cluster in self.clusters.values()]
-        return federation.config(sections, self.federation_id, self._backend)
+        return self._more + federation.config(
+            sections, self.federation_id, self._backend)
 
 
 def _remove(cluster: control.SimCluster, item: Mapping[str, Any]) -> None:

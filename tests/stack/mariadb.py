@@ -28,9 +28,9 @@ DATABASE = 'cinder'
 _USER = 'root'
 
 
-def url_of(folder: pathlib.Path) -> str:
-    """Return how to connect to the database of a server in a folder."""
-    return (f'mysql+pymysql://{_USER}@localhost/{DATABASE}'
+def url_of(folder: pathlib.Path, database: str = DATABASE) -> str:
+    """Return how to connect to a database of a server in a folder."""
+    return (f'mysql+pymysql://{_USER}@localhost/{database}'
             f'?unix_socket={_socket(folder)}&charset=utf8mb4')
 
 
@@ -57,7 +57,11 @@ class MariaDb:
     @property
     def url(self) -> str:
         """What ``[database] connection`` is set to."""
-        return url_of(self._folder)
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """Return how to connect to a database of any name."""
+        return url_of(self._folder, database)
 
     def access(self) -> list[str]:
         """What tells MariaDB's own programs where the server is."""
@@ -89,6 +93,10 @@ class MariaDb:
                 return rows
 
             return records.read(query)
+
+    def create(self, database: str) -> None:
+        """Make another database; the server has to run."""
+        self.query(f'CREATE DATABASE {database} CHARACTER SET utf8mb4')
 
     def query(self, statement: str, *values: object
               ) -> list[tuple[Any, ...]]:

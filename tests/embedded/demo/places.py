@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 import dataclasses
 import re
 import textwrap
@@ -22,6 +23,7 @@ from typing import Any
 from cinder_lightbits_federation import location
 from tests.embedded.demo import stage
 from tests.embedded import records
+from tests.simulator import control
 
 # Characters of the column that says why.
 _WIDTH = 90
@@ -50,12 +52,20 @@ def place(on: stage.Stage, name: str, volume_id: str) -> Place:
 
     :raises LookupError: the cluster does not have what Cinder recorded.
     """
-    record = next(item for item in on.cloud.records().volumes
-                  if item.id == volume_id)
+    return find(name, volume_id, on.cloud.records(), on.clusters.values())
+
+
+def find(name: str, volume_id: str, known: records.CinderRecords,
+         clusters: Iterable[control.SimCluster]) -> Place:
+    """Return where a volume lives, by what Cinder has recorded.
+
+    :raises LookupError: the cluster does not have what Cinder recorded.
+    """
+    record = next(item for item in known.volumes if item.id == volume_id)
     where = location.recorded_for(record.provider_location, record.name_id)
     if where is None:
         raise LookupError(f'{name}: no location is recorded')
-    for cluster in on.clusters.values():
+    for cluster in clusters:
         if cluster.uuid == where.cluster_uuid:
             for volume in cluster.state()['volumes']:
                 if volume['UUID'] == where.object_uuid:
