@@ -29,7 +29,7 @@ from cinder_lightbits_federation import files
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import keys
 from cinder_lightbits_federation.lightbits import tokens
-from cinder_lightbits_federation import loader
+from cinder_lightbits_federation.sections import ClusterSections
 from cinder_lightbits_federation.settings import ClusterSettings
 
 PUBLIC = 0o644
@@ -109,7 +109,7 @@ def existing(path: str, wanted: str | None) -> Pair:
                 keys.fingerprint(key), key.key_size)
 
 
-def describe(settings: ClusterSettings, sections: loader.ClusterSections
+def describe(settings: ClusterSettings, sections: ClusterSections
              ) -> dict[str, Any]:
     """:returns: columns about the file that tokens come from."""
     option = settings.token_option

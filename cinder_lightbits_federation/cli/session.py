@@ -36,6 +36,8 @@ from cinder_lightbits_federation import loader
 from cinder_lightbits_federation.memory import EndpointMemory
 from cinder_lightbits_federation.ownership import Owner
 from cinder_lightbits_federation.registry import Registry
+from cinder_lightbits_federation.sections import cluster_settings
+from cinder_lightbits_federation.sections import ClusterSections
 from cinder_lightbits_federation.service import memory_folder
 from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.settings import FederationSettings
@@ -169,9 +171,9 @@ class Session:
             self._timed(item) for item in found.clusters))
 
     @functools.cached_property
-    def sections(self) -> loader.ClusterSections:
+    def sections(self) -> ClusterSections:
         """The sections of clusters, as the files have them."""
-        return loader.ClusterSections(self.files, self.dirs)
+        return ClusterSections(self.files, self.dirs)
 
     def candidate(self, name: str, options: Mapping[str, str]
                   ) -> ClusterSettings:
@@ -184,9 +186,9 @@ class Session:
             file.write(dropins.render(name, options))
             file.flush()
             try:
-                found = loader.cluster_settings(
+                found = cluster_settings(
                     backends.configuration_of(self.backend),
-                    loader.ClusterSections([file.name], []), name)
+                    ClusterSections([file.name], []), name)
             except errors.InvalidSetting as exc:
                 raise UsageError(str(exc)) from exc
         return self._timed(found)

@@ -46,7 +46,7 @@ ADAPTERS = frozenset({
     'returning', 'service', 'upgrading', 'cinderlocks'})
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
-CONFIGURATION = frozenset({'loader', 'options'})
+CONFIGURATION = frozenset({'loader', 'options', 'sections'})
 
 # The one part of the host side that the driver shares with it.
 CONNECTION_PROPERTIES = f'{HOST}.conn_props'

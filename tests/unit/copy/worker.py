@@ -120,7 +120,7 @@ class _Options:
                          'reserved_percentage': 0, **given}
 
     def safe_get(self, value: str) -> Any:
-        """See `loader.Backend`."""
+        """See `sections.Backend`."""
         return self._values.get(value)
 
 
