@@ -49,7 +49,10 @@ class CinderRegistrar:
             # A dictionary, as Python writes it (cinder/api/v3/volumes.py).
             found = list(self._proxy.volumes(
                 all_projects=True, properties=str({MARK: mark})))
-        return [Entry(item.id, item.status) for item in found]
+        # openstacksdk before 4.6 or so leaves the filter out, and what is
+        # found may be deleted.
+        return [Entry(item.id, item.status) for item in found
+                if (item.metadata or {}).get(MARK) == mark]
 
     def manage(self, mark: str, reference: Mapping[str, str], pool: str,
                wanted: Wanted) -> None:

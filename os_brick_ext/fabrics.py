@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 import dataclasses
 import json
 import re
@@ -132,22 +133,25 @@ def log_endpoints(text: str, subsystem_nqn: str) -> tuple[str, ...]:
     :returns: ``address:port`` of the subsystem's I/O controllers over TCP.
     :raises ValueError: it is not one.
     """
-    return _endpoints(
-        record for record in _records(text)
-        if record.get('subnqn') == subsystem_nqn)
+    return tuple(dict.fromkeys(
+        _endpoint(record) for record in _records(text)
+        if record.get('subnqn') == subsystem_nqn))
 
 
 def log_referrals(text: str) -> tuple[str, ...]:
     """Read from a discovery log page who else can be asked.
 
-    :returns: ``address:port`` of discovery services over TCP; among them may
-        be the one that has answered.
+    :returns: ``address:port`` of discovery services over TCP, without those
+        that cannot be read; among them may be the one that has answered.
     :raises ValueError: it is not one.
     """
-    # What nvme-cli calls them depends on its release, but for these words.
-    return _endpoints(
-        record for record in _records(text)
-        if 'discovery subsystem' in str(record.get('subtype')))
+    found = []
+    for record in _records(text):
+        # What nvme-cli calls them depends on its release, but for these words.
+        if 'discovery subsystem' in str(record.get('subtype')):
+            with contextlib.suppress(ValueError):
+                found.append(_endpoint(record))
+    return tuple(dict.fromkeys(found))
 
 
 def _records(text: str) -> Iterator[Mapping[str, Any]]:
@@ -159,11 +163,9 @@ def _records(text: str) -> Iterator[Mapping[str, Any]]:
             and record.get('trtype') == conn_props.TCP)
 
 
-def _endpoints(records: Iterator[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(
-        conn_props.join_endpoint(
-            conn_props.check_address(
-                str(record.get('traddr')).strip(), 'traddr'),
-            conn_props.check_port(
-                str(record.get('trsvcid')).strip(), 'trsvcid'))
-        for record in records))
+def _endpoint(record: Mapping[str, Any]) -> str:
+    return conn_props.join_endpoint(
+        conn_props.check_address(
+            str(record.get('traddr')).strip(), 'traddr'),
+        conn_props.check_port(
+            str(record.get('trsvcid')).strip(), 'trsvcid'))

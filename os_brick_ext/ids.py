@@ -48,7 +48,9 @@ class Ids:
 
     def learn(self, name: str, wwid: str) -> None:
         """Take note of a device that the kernel has told of."""
-        self._names[wwid] = [*self._names.get(wwid, ()), name]
+        known = self._names.get(wwid, [])
+        if name not in known:
+            self._names[wwid] = [*known, name]
 
     def names(self, wwid: str) -> list[str]:
         """:returns: the devices that had this id."""

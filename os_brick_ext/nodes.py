@@ -55,7 +55,8 @@ class Discovery:
             try:
                 page = self._page(service, identity)
                 found = fabrics.log_endpoints(page, props.subsystem_nqn)
-                referred = fabrics.log_referrals(page)
+                # Who knows the cluster need not know others as well.
+                referred = () if found else fabrics.log_referrals(page)
             except (OSError, ValueError) as exc:
                 problems[service] = str(exc)
                 continue

@@ -162,7 +162,8 @@ def active_namespaces(name: str, subsystem_nqn: str) -> list[int]:
     :param name: of the connection to it.
     :returns: their numbers.
     :raises ValueError: it is not a connection to that subsystem.
-    :raises OSError: the node could not be asked, or refused.
+    :raises OSError: the node could not be asked, or refused, or repeats
+        itself.
     """
     _check_controller(name, subsystem_nqn)
     descriptor = os.open(DEVICES / name, os.O_RDONLY | os.O_CLOEXEC)
@@ -172,6 +173,8 @@ def active_namespaces(name: str, subsystem_nqn: str) -> list[int]:
             piece = fabrics.identified_namespaces(_identify(
                 descriptor, found[-1] if found else 0,
                 fabrics.ACTIVE_NAMESPACES))
+            if found and piece and piece[0] <= found[-1]:
+                raise OSError(f'{name} lists namespace {piece[0]} twice')
             found += piece
             if len(piece) < fabrics.IDENTIFY_BYTES // 4:
                 return found

@@ -34,11 +34,14 @@ from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.jobs.model import UNFINISHED
 from cinder_lightbits_federation.store.engine import Store
 from cinder_lightbits_federation.store.tables import JOBS
+from cinder_lightbits_federation.store.tables import SUBJECT_LENGTH
 
 # A job whose host was silent for so many seconds may be taken over.
 LEASE = 30.0
 # Ended jobs are forgotten after so many seconds, 90 days.
 KEPT = 90 * 86400.0
+# Characters of the digest that ends an abridged subject.
+_MARK = 32
 
 
 class NoSuchJob(errors.FederationError):
@@ -79,9 +82,10 @@ class Book:
             ) -> Job:
         """Queue a job.
 
+        :param subject: one that is too long to be kept is abridged.
         :raises AlreadyUnderWay: there is one of that kind and subject.
         """
-        job_id = str(uuidlib.uuid4())
+        job_id, kept = str(uuidlib.uuid4()), _abridged(subject)
         try:
             with self._store.transaction() as connection:
                 now = self._store.now(connection)
@@ -90,7 +94,7 @@ class Book:
                     JOBS.c.ended < now - KEPT))
                 connection.execute(sa.insert(JOBS).values(
                     id=job_id, backend=self._backend, kind=kind,
-                    subject=subject, active=self._active(kind, subject),
+                    subject=kept, active=self._active(kind, kept),
                     state=JobState.QUEUED.value, done=0, total=0,
                     parameters=json.dumps(dict(parameters)),
                     checkpoint='{}', host='', created=now, error=''))
@@ -110,13 +114,15 @@ class Book:
 
     def unfinished(self, kind: str, subject: str) -> Job | None:
         """:returns: the unfinished job of a kind and subject."""
-        found = self._select(JOBS.c.active == self._active(kind, subject))
+        found = self._select(
+            JOBS.c.active == self._active(kind, _abridged(subject)))
         return found[0] if found else None
 
     def latest(self, kind: str, subject: str) -> Job | None:
         """:returns: the job of a kind and subject that was made last."""
-        found = self._select(JOBS.c.kind == kind, JOBS.c.subject == subject,
-                             limit=1)
+        found = self._select(
+            JOBS.c.kind == kind, JOBS.c.subject == _abridged(subject),
+            limit=1)
         return found[0] if found else None
 
     def all(self, states: Iterable[JobState] = (), kind: str | None = None,
@@ -256,9 +262,11 @@ class Book:
                 else JOBS.c.started.is_not(None)).values(**values))
         return self.cancel(job_id)
 
-    def resume(self, job_id: str) -> Job:
+    def resume(self, job_id: str,
+               parameters: Mapping[str, Any] | None = None) -> Job:
         """Have a failed job done again from its checkpoint.
 
+        :param parameters: instead of those that it has.
         :raises NotPossible: it has not failed.
         :raises AlreadyUnderWay: another one of the kind and subject is.
         """
@@ -269,6 +277,9 @@ class Book:
                     JOBS.c.id == job_id,
                     JOBS.c.state == JobState.FAILED.value).values(
                         state=JobState.QUEUED.value, ended=None, error='',
+                        parameters=json.dumps(dict(
+                            job.parameters if parameters is None
+                            else parameters)),
                         active=self._active(job.kind, job.subject)))
         except sa_exc.IntegrityError:
             other = self.unfinished(job.kind, job.subject)
@@ -306,3 +317,11 @@ def _job(row: Any, now: float) -> Job:
         json.loads(row.parameters), json.loads(row.checkpoint), row.done,
         row.total, row.host, row.created, row.started, row.ended, row.error,
         silent, row.number)
+
+
+def _abridged(subject: str) -> str:
+    """:returns: a subject that fits its column, another one for each."""
+    if len(subject) <= SUBJECT_LENGTH:
+        return subject
+    mark = hashlib.sha256(subject.encode()).hexdigest()[:_MARK]
+    return f'{subject[:SUBJECT_LENGTH - _MARK - 3]}...{mark}'

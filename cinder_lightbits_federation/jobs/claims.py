@@ -103,18 +103,21 @@ class Desk:
         claim = self.book.claim(job, self._host)
         if claim is None:
             return None
+        # Before the claim is kept alive: if this fails nobody does the job,
+        # so others have to be able to claim it.
+        held = HeldJob(self.book, self.book.get(job.id), claim)
         with self._lock:
             self._claims.add(claim)
             if self._stopped is None:
                 self._start()
-        return HeldJob(self.book, self.book.get(job.id), claim)
+        return held
 
     def begin(self, kind: str, subject: str, parameters: Mapping[str, Any]
               ) -> HeldJob:
         """Take the job of a kind and subject, a new one if there is none.
 
-        One that another process has left, or that has failed, is gone on
-        with from its checkpoint.
+        One that another process has left is gone on with from its
+        checkpoint. So is one that has failed, as it is wanted now.
 
         :raises AlreadyUnderWay: another process does it.
         """
@@ -174,7 +177,7 @@ class Desk:
              ) -> Job:
         last = self.book.latest(kind, subject)
         if last is not None and last.state is JobState.FAILED:
-            return self.book.resume(last.id)
+            return self.book.resume(last.id, parameters)
         try:
             return self.book.add(kind, subject, parameters)
         except AlreadyUnderWay as exc:

@@ -26,6 +26,7 @@ VERSIONS = 'lightbits_versions'
 
 # More than MySQL's TEXT holds: it then takes MEDIUMTEXT.
 LONG = 1 << 20
+SUBJECT_LENGTH = 128
 
 JOBS = sa.Table(
     'lightbits_jobs', METADATA,
@@ -34,7 +35,7 @@ JOBS = sa.Table(
     sa.Column('id', sa.String(36), nullable=False, unique=True),
     sa.Column('backend', sa.String(255), nullable=False, index=True),
     sa.Column('kind', sa.String(64), nullable=False),
-    sa.Column('subject', sa.String(128), nullable=False),
+    sa.Column('subject', sa.String(SUBJECT_LENGTH), nullable=False),
     # Digest of backend, kind and subject until the job has ended: of one
     # kind and subject one job at a time.
     sa.Column('active', sa.String(64), nullable=True, unique=True),

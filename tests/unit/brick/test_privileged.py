@@ -160,6 +160,24 @@ class PrivilegedTest(base.BrickTestCase):
         self.assertRaises(FileNotFoundError, privileged.active_namespaces,
                           'nvme7', NQN)
 
+    def test_a_node_that_repeats_itself(self) -> None:
+        """It is asked no further; this process would grow without end."""
+        self.kernel.add_cluster(NQN, '192.0.2.11:4420')
+        self.kernel.client_connects(NQN)
+        (self.kernel.dev / 'nvme0').touch()
+        full = struct.pack('<1024I', *range(1, 1025))
+
+        def ioctl(_descriptor: int, _request: int, command: bytearray,
+                  _change: bool) -> int:
+            address, = struct.unpack_from('<Q', command, 24)
+            ctypes.memmove(address, full, len(full))
+            return 0
+
+        with mock.patch('fcntl.ioctl', ioctl):
+            error = self.assertRaises(
+                OSError, privileged.active_namespaces, 'nvme0', NQN)
+        self.assertIn('nvme0 lists namespace 1 twice', str(error))
+
     @properties.PROPERTY
     @hypothesis.given(EVIL)
     def test_names_lead_nowhere(self, text: str) -> None:
@@ -263,6 +281,17 @@ class FabricsTest(base.BrickTestCase):
                        ('tcp', 'current discovery subsystem')))]
         self.assertEqual(
             ('192.0.2.0:8009', '192.0.2.1:8009', '192.0.2.5:8009'),
+            fabrics.log_referrals(json.dumps({'records': records})))
+
+    def test_referrals_that_cannot_be_read(self) -> None:
+        """They are passed over; a name is not an address."""
+        records = [{'trtype': 'tcp', 'subtype': 'discovery subsystem',
+                    'traddr': address, 'trsvcid': port}
+                   for address, port in (('east.example.org', '8009'),
+                                         ('192.0.2.1', 'none'),
+                                         ('192.0.2.2', '8009'))]
+        self.assertEqual(
+            ('192.0.2.2:8009',),
             fabrics.log_referrals(json.dumps({'records': records})))
 
     def test_log_of_other_forms(self) -> None:

@@ -225,6 +225,12 @@ class SysfsTest(test_base.BaseTestCase):
                              list(seen.look(time.monotonic())))
             self.assertEqual([], seen.names('uuid.of-none'))
 
+    def test_each_change_of_a_device_names_it_once(self) -> None:
+        seen = ids.Ids(str(self.block))
+        for _each in range(3):
+            seen.learn('nvme0n1', 'uuid.of-one')
+        self.assertEqual(['nvme0n1'], seen.names('uuid.of-one'))
+
     def test_many_find_theirs(self) -> None:
         for number in range(2, 22):
             self.kernel.grant(NQN, base.volume(number))

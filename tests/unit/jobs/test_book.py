@@ -12,11 +12,20 @@
 
 import sqlalchemy as sa
 
+from unittest import mock
+
+from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.jobs import book
+from cinder_lightbits_federation.jobs import claims
 from cinder_lightbits_federation.jobs import model
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.store.tables import JOBS
+from cinder_lightbits_federation.store.tables import SUBJECT_LENGTH
+from cinder_lightbits_federation import timing
 from tests.unit.jobs import base
+
+# Seconds after which others take a job over.
+LEASE = 1.0
 
 
 class BookTestCase(base.JobsTestCase):
@@ -150,6 +159,48 @@ class BookTestCase(base.JobsTestCase):
                          (again.state, again.checkpoint, again.error,
                           again.ended))
         self.assertIsNotNone(self.book.claim(again, 'stor2'))
+
+    def test_a_resumed_job_is_done_as_it_is_wanted_now(self) -> None:
+        desk = self.desk()
+        held = desk.begin('copy', 'v', {'rate': 2})
+        self.book.save(held.job.id, held.claim, {'at': 7}, 7, 9)
+        self.book.end(held.job.id, held.claim, JobState.FAILED, 'why')
+
+        again = self.desk('stor2').begin('copy', 'v', {'rate': 3})
+
+        self.assertEqual((held.job.id, {'rate': 3}, {'at': 7}),
+                         (again.job.id, again.job.parameters,
+                          again.job.checkpoint))
+
+    def test_a_claim_that_came_to_nothing_is_not_kept_alive(self) -> None:
+        """The store fails right after the claim: others can have the job."""
+        desk = self.desk(lease=LEASE)
+        job = self.book.add('copy', 'v', {})
+        with mock.patch.object(desk.book, 'get', autospec=True,
+                               side_effect=errors.StoreUnavailable('away')):
+            self.assertRaises(errors.StoreUnavailable, desk.take, job)
+        other = self.desk('stor2', lease=LEASE)
+
+        def take() -> claims.HeldJob | None:
+            return other.take(self.book.get(job.id))
+
+        held = timing.wait_until(take, timing.Deadline.after(30), 'job')
+        self.assertEqual(job.id, held.job.id)
+
+    def test_subjects_of_any_length(self) -> None:
+        """Their column is short, and databases but SQLite mind that."""
+        one, two = 'v' * 300, 'v' * 299 + 'w'
+        job = self.book.add('copy', one, {})
+        self.assertLessEqual(len(job.subject), SUBJECT_LENGTH)
+        self.assertTrue(job.subject.startswith('vvv'))
+        error = self.assertRaises(book.AlreadyUnderWay, self.book.add,
+                                  'copy', one, {})
+        self.assertEqual(job.id, error.job.id)
+        other = self.book.add('copy', two, {})
+        self.assertEqual(
+            [job, other, job],
+            [self.book.latest('copy', one), self.book.latest('copy', two),
+             self.book.unfinished('copy', one)])
 
     def test_only_one_of_two_is_resumed(self) -> None:
         job, claim = self.claimed()
