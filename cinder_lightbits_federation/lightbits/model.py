@@ -10,19 +10,24 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Values of the management API v2, parsed once and frozen."""
+"""What the management API v2 tells, parsed once and frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
 
+from cinder_lightbits_federation.lightbits import asked
 from cinder_lightbits_federation.lightbits import fields
 from cinder_lightbits_federation.lightbits import states
 
 # Whoever uses the values below needs these names too.
 ALLOW_ANY = fields.ALLOW_ANY
 ALLOW_NONE = fields.ALLOW_NONE
+NewSnapshot = asked.NewSnapshot
+NewVolume = asked.NewVolume
+PlacementRestriction = asked.PlacementRestriction
+VolumeChange = asked.VolumeChange
 HealthState = states.HealthState
 NodeState = states.NodeState
 PolicyState = states.PolicyState
@@ -363,63 +368,3 @@ class Credential:
         return cls(project=fields.text(data, 'projectName'),
                    id=fields.text(data, 'ID'),
                    type=fields.text(data, 'type'))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PlacementRestriction:
-    """A label that the nodes of a single-replica volume must carry."""
-
-    key: str
-    value: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NewVolume:
-    """A create request. Size in bytes; access starts as ALLOW_NONE."""
-
-    name: str
-    size: int
-    replicas: int
-    compression: bool = False
-    sector_size: states.SectorSize | None = None
-    source_snapshot_uuid: str | None = None
-    qos_policy_uuid: str | None = None
-    qos_policy_name: str | None = None
-    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    restrictions: tuple[PlacementRestriction, ...] = ()
-    acl: frozenset[str] = frozenset()
-    ip_acl: frozenset[str] = frozenset()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class VolumeChange:
-    """What an update changes; None leaves a field as it is.
-
-    :param size: bytes.
-    :param labels: the whole new set.
-    :param shrink: the size may be smaller than it is; what is beyond is lost.
-    """
-
-    acl: frozenset[str] | None = None
-    ip_acl: frozenset[str] | None = None
-    size: int | None = None
-    compression: bool | None = None
-    qos_policy_uuid: str | None = None
-    qos_policy_name: str | None = None
-    labels: Mapping[str, str] | None = None
-    new_name: str | None = None
-    shrink: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NewSnapshot:
-    """A snapshot request.
-
-    :param retention: seconds after which the cluster removes it itself.
-    :param description: at most 256 bytes.
-    """
-
-    name: str
-    source_volume_uuid: str
-    description: str = ''
-    retention: int | None = None
