@@ -36,14 +36,23 @@ LAST_LOOK = 0.1
 LONGEST_LAST_LOOK = 0.5
 # What usually takes less than this is asked for at once.
 SHORTEST_USUAL = 0.005
-# How much earlier to ask after a first question that was answered, which may
-# have come too late, and how much later after one that came too early.
-EARLIER = 0.99
+# How much earlier to ask after a first question that came in time, and how
+# much later after one that came too early: nine of ten are to come in time.
+EARLIER = 0.995
 LATER = 1.05
-# So many first questions in a row are answered where nothing changes.
+# After so many in a row that came in time the next ones are asked ever
+# earlier, each time by twice as much, up to so much.
 STEADY = 10
-# The pause after a first question that came too early, of the usual time.
+EARLIEST = 0.92
+# The pause after a first question that came too early: a share of the usual
+# time, and seconds at least. What follows grows by so much, so that the last
+# pause is a small part of the whole.
 CLOSER = 0.05
+CLOSEST = 0.002
+CLOSE_GROWTH = 1.25
+# What takes more than the usual time by this factor says nothing about what
+# is usual, unless the next wait takes as long.
+FAR = 1.2
 
 
 class DeadlineExceeded(Exception):
@@ -109,7 +118,8 @@ def pause(seconds: float, stop: threading.Event | None = None) -> bool:
     return (stop or threading.Event()).wait(seconds)
 
 
-def pauses(first: float = FIRST_PAUSE) -> Callable[[], float]:
+def pauses(first: float = FIRST_PAUSE, growth: float = GROWTH
+           ) -> Callable[[], float]:
     """:returns: a function that gives the next pause in seconds.
 
     Pauses grow exponentially from `first` to one second and are jittered,
@@ -119,7 +129,7 @@ def pauses(first: float = FIRST_PAUSE) -> Callable[[], float]:
 
     def following() -> float:
         nonlocal step
-        here, step = step, min(step * GROWTH, LONGEST_PAUSE)
+        here, step = step, min(step * growth, LONGEST_PAUSE)
         # Spreads requests, guards nothing.
         return here * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
 
@@ -137,25 +147,48 @@ class Pace:
     def __init__(self) -> None:
         self._usual = 0.0
         self._in_time = 0
+        self._far = 0.0
 
     @property
-    def first(self) -> float:
-        """Seconds to wait before the first question; often 0."""
-        return self._usual if self._usual >= SHORTEST_USUAL else 0.0
+    def usual(self) -> float:
+        """Seconds that this usually takes; 0 if nothing is known."""
+        return self._usual
 
-    def learn(self, seconds: float, questions: int) -> None:
+    def learn(self, usual: float, seconds: float, questions: int) -> None:
         """Take in that a wait ended after `seconds` and some questions.
 
-        An answer to the first question came in time, perhaps long ago, so
-        the next wait tries a little less; after a row of them ever less, so
-        that one wait that took long is soon forgotten.
+        A first question that came in time came perhaps late, so the next one
+        is asked a little earlier. One wait that took much longer than usual
+        is not believed, a second one after it is.
+
+        :param usual: what was usual when the wait began. Of many waits at
+            once that began with the same, the first one to end counts.
         """
+        if usual != self._usual:
+            return
         if questions <= 1:
-            self._in_time += 1
-            self._usual *= EARLIER ** max(1, self._in_time - STEADY)
+            self._came_in_time()
         else:
             self._in_time = 0
-            self._usual = min(seconds * LATER, LONGEST_PAUSE)
+            self._usual = min(self._later(seconds), LONGEST_PAUSE)
+
+    def _came_in_time(self) -> None:
+        self._in_time += 1
+        self._far = 0.0
+        beyond = max(0, self._in_time - STEADY)
+        # What matters is over long before that power is large.
+        self._usual *= max(EARLIEST, 1 - (1 - EARLIER) * 2 ** min(beyond, 9))
+
+    def _later(self, seconds: float) -> float:
+        """:returns: what is usual after a first question came too early."""
+        if not self._usual:
+            return seconds
+        far, self._far = self._far, 0.0
+        if seconds > self._usual * FAR:
+            if far:
+                return min(far, seconds)
+            self._far = seconds
+        return min(self._usual * LATER, seconds)
 
 
 def wait_until(probe: Callable[[], T | None], deadline: Deadline,
@@ -176,17 +209,19 @@ def wait_until(probe: Callable[[], T | None], deadline: Deadline,
     """
     following = pauses()
     started = time.monotonic()
-    questions = 0
-    if pace is not None and pace.first:
-        # After that the answer must be near: ask more closely.
-        following = pauses(pace.first * CLOSER)
-        pause(min(pace.first, deadline.remaining()))
+    questions, usual = 0, 0.0
+    if pace is not None:
+        usual = pace.usual
+        # After a first question the answer must be near: ask more closely.
+        following = pauses(max(usual * CLOSER, CLOSEST), CLOSE_GROWTH)
+        if usual >= SHORTEST_USUAL:
+            pause(min(usual, deadline.remaining()))
     while True:
         answer = probe()
         questions += 1
         if answer is not None:
             if pace is not None:
-                pace.learn(time.monotonic() - started, questions)
+                pace.learn(usual, time.monotonic() - started, questions)
             return answer
         deadline.check(what, last() if last else None)
         pause(min(following(), deadline.remaining()))

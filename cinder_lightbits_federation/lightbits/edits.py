@@ -15,16 +15,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-import time
 from typing import Protocol
 
 from cinder_lightbits_federation.lightbits import errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation import timing
 
-# After these the volume itself tells whether the change is still missing.
-# A mismatch of the ETag was seen as 400, 412 and 500.
-_LOOK_AGAIN = (errors.Conflict, errors.PreconditionFailed, errors.Ambiguous)
+# A volume, and what is still to be changed of it.
+Seen = tuple[model.Volume, model.VolumeChange | None]
 
 # What a call raises when the deadline ends it.
 _OUT_OF_TIME = (errors.Unreachable, errors.Unavailable,
@@ -61,9 +59,10 @@ class Edit:
         self._uuid = uuid
         self._hook = hook
         self._deadline = deadline
+        # For waiting; what is left after it is for one more look.
+        self._enough = deadline.before_last_look()
+        self._what = f'volume {uuid} to change'
         self._pace = pace
-        self._written: float | None = None
-        self._looks = 0
         self._volume: model.Volume | None = None
         self._refused: str | None = None
         self._trouble: errors.LightbitsError | None = None
@@ -87,35 +86,35 @@ class Edit:
                 cluster=error.cluster, operation='volumes.update') from error
 
     def _until_done(self) -> model.Volume:
-        what = f'volume {self._uuid} to change'
         try:
-            return timing.wait_until(
-                self._step, self._deadline.before_last_look(), what,
-                last=self._last_state)
+            return timing.wait_until(self._step, self._enough, self._what,
+                                     last=self._last_state)
         except _OUT_OF_TIME as error:
             if self._volume is None or not self._deadline.expired():
                 raise
             raise timing.DeadlineExceeded(
-                what, self._last_state()) from error
+                self._what, self._last_state()) from error
 
     def _step(self) -> model.Volume | None:
         """Look and act once; ends with a look after its own write."""
         volume, change = self._look()
         # While a change is under way its result is not visible yet.
-        if change is not None and volume.state.settled:
-            self._write(volume, change)
-            self._written, self._looks = time.monotonic(), 0
-            timing.pause(min(self._pace.first, self._deadline.remaining()))
-            volume, change = self._look()
+        if (change is not None and volume.state.settled
+                and self._write(volume, change)):
+            volume, change = timing.wait_until(
+                self._settled, self._enough, self._what,
+                last=self._last_state, pace=self._pace)
         if change is not None or not volume.state.settled:
             return None
-        if self._written is not None:
-            self._pace.learn(time.monotonic() - self._written, self._looks)
         return volume
 
-    def _look(self) -> tuple[model.Volume, model.VolumeChange | None]:
+    def _settled(self) -> Seen | None:
+        """Look once: is anything still under way?"""
+        volume, change = self._look()
+        return (volume, change) if volume.state.settled else None
+
+    def _look(self) -> Seen:
         """:raises BadRequest: the state can never become as wanted."""
-        self._looks += 1
         volume = self._volume = self._calls.get_volume(
             self._project, self._uuid, deadline=self._deadline)
         if volume.state.going or volume.state is model.VolumeState.FAILED:
@@ -125,18 +124,23 @@ class Edit:
         return volume, self._hook(volume)
 
     def _write(self, volume: model.Volume,
-               change: model.VolumeChange) -> None:
+               change: model.VolumeChange) -> bool:
+        """:returns: whether it may have been applied."""
         try:
             self._calls.change_volume(
                 self._project, self._uuid, change, etag=volume.etag,
                 deadline=self._deadline)
-            self._perhaps_done = True
-        except _LOOK_AGAIN as error:
+        except errors.Ambiguous as error:
             self._trouble = error
-            self._perhaps_done |= isinstance(error, errors.Ambiguous)
+        except (errors.Conflict, errors.PreconditionFailed) as error:
+            self._trouble = error
+            return False
         except errors.BadRequest as error:
             self._trouble = error
             self._judge(volume, error)
+            return False
+        self._perhaps_done = True
+        return True
 
     def _judge(self, volume: model.Volume, error: errors.BadRequest) -> None:
         """Decide whether a 400 is final.

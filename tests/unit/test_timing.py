@@ -46,32 +46,78 @@ class DeadlineTestCase(base.BaseTestCase):
 
 class PaceTestCase(base.BaseTestCase):
 
-    def waits(self, pace: timing.Pace, usual: float, limit: int) -> int:
-        """Wait until the first question is asked in good time, or never.
+    def wait(self, pace: timing.Pace, takes: float) -> tuple[float, int]:
+        """Learn from a wait whose pauses are exactly as long as they say.
 
-        :returns: how many waits that took.
+        :returns: when the answer came, and how many questions it took.
         """
-        for number in range(limit):
-            if pace.first <= usual * timing.LATER:
-                return number
-            pace.learn(pace.first, 1)
-        return limit
+        usual = at = pace.usual
+        questions, pause = 1, max(usual * timing.CLOSER, timing.CLOSEST)
+        while at < takes:
+            at += pause
+            pause *= timing.CLOSE_GROWTH
+            questions += 1
+        pace.learn(usual, at, questions)
+        return at, questions
 
-    def test_one_long_wait_is_soon_forgotten(self) -> None:
+    def waits(self, pace: timing.Pace, takes: float, number: int
+              ) -> list[tuple[float, int]]:
+        """Learn from a number of equal waits; see `wait`."""
+        return [self.wait(pace, takes) for _number in range(number)]
+
+    def test_every_wait_ends_soon_after_what_it_waits_for(self) -> None:
+        for takes in (0.05, 0.2, 0.8):
+            pace = timing.Pace()
+            for at, _questions in self.waits(pace, takes, 200):
+                self.assertLess(at, takes * 1.25)
+
+    def test_nine_of_ten_ask_once(self) -> None:
         pace = timing.Pace()
-        pace.learn(0.05, 2)
-        pace.learn(0.8, 2)
+        self.wait(pace, 0.2)
 
-        self.assertLess(self.waits(pace, 0.05, 100), 40)
+        asked = [questions for _at, questions in self.waits(pace, 0.2, 200)]
 
-    def test_what_stays_the_same_is_asked_for_once(self) -> None:
-        pace, usual, asked = timing.Pace(), 0.2, 0
-        pace.learn(usual, 2)
-        for _number in range(100):
-            early = pace.first < usual
-            asked += 2 if early else 1
-            pace.learn(max(pace.first, usual), 2 if early else 1)
-        self.assertLess(asked, 125)
+        self.assertLess(sum(asked), 225)
+        self.assertEqual(2, max(asked))
+
+    def test_one_long_wait_is_not_believed(self) -> None:
+        pace = timing.Pace()
+        self.waits(pace, 0.05, 30)
+
+        self.wait(pace, 0.8)
+
+        self.assertLess(pace.usual, 0.05 * 1.25)
+
+    def test_two_long_waits_are_believed(self) -> None:
+        pace = timing.Pace()
+        self.waits(pace, 0.05, 30)
+        self.waits(pace, 0.2, 2)
+
+        self.assertEqual(1, self.wait(pace, 0.2)[1])
+        for at, _questions in self.waits(pace, 0.2, 100):
+            self.assertLess(at, 0.25)
+
+    def test_what_became_faster_is_soon_known(self) -> None:
+        pace = timing.Pace()
+        self.waits(pace, 0.8, 30)
+        self.waits(pace, 0.05, 50)
+
+        self.assertLess(pace.usual, 0.05 * 1.25)
+
+    def test_many_at_once_count_as_one(self) -> None:
+        pace = timing.Pace()
+        self.waits(pace, 0.2, 30)
+        usual = pace.usual
+        for _number in range(64):
+            pace.learn(usual, usual * 1.1, 2)
+
+        self.assertAlmostEqual(usual * timing.LATER, pace.usual)
+
+    def test_nothing_is_learned_of_what_is_there_at_once(self) -> None:
+        pace = timing.Pace()
+        pace.learn(0.0, 0.001, 1)
+
+        self.assertEqual(0.0, pace.usual)
 
 
 class PausesTestCase(base.BaseTestCase):
