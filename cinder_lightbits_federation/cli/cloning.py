@@ -22,7 +22,6 @@ import re
 import secrets
 from typing import Any, Generic, TypeVar
 
-from cinder_lightbits_federation.cli import backends
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.catalogue import Item
 from cinder_lightbits_federation.cli.columns import Ratio
@@ -33,12 +32,12 @@ from cinder_lightbits_federation.cli.kinds import VolumeKind
 from cinder_lightbits_federation.cli.listing import ObjectShow
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import UsageError
+from cinder_lightbits_federation.cli import runs
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.copy.thick import RESULT
 from cinder_lightbits_federation.copy.wanted import FREE_CLONE
 from cinder_lightbits_federation.copy.wanted import THICK_CLONE
 from cinder_lightbits_federation.copy.wanted import Wanted
-from cinder_lightbits_federation.jobs.book import AlreadyUnderWay
 from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.jobs.model import UNFINISHED
@@ -87,7 +86,10 @@ class _Clone(ObjectShow[T], Generic[T]):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:
         """Check what is asked for, and queue the job."""
         _check(parsed_args)
-        self._check_cloud(parsed_args)
+        if not parsed_args.unmanaged:
+            runs.check_service_calls_cinder(
+                self.session, 'register the clone in Cinder',
+                'use --unmanaged')
         item = self.one(parsed_args.object)
         cluster = self._cluster(parsed_args.cluster)
         wanted = self._wanted(parsed_args, item, cluster)
@@ -111,15 +113,6 @@ class _Clone(ObjectShow[T], Generic[T]):
             job = self._ended(job)
         told |= _told(job)
         return tuple(told), tuple(told.values())
-
-    def _check_cloud(self, given: argparse.Namespace) -> None:
-        section = backends.configuration_of(self.session.backend)
-        if not given.unmanaged and not section.safe_get(
-                'lightbits_os_cloud'):
-            raise UsageError(
-                'lightbits_os_cloud names no cloud, so the volume service '
-                'cannot register the clone in Cinder: set it, or use '
-                '--unmanaged')
 
     def _cluster(self, name: str) -> Cluster:
         try:
@@ -179,18 +172,10 @@ class _Clone(ObjectShow[T], Generic[T]):
 
     def _queued(self, wanted: Wanted, cluster: Cluster, unmanaged: bool
                 ) -> Job:
-        """Queue the job; asked the same again, find it under way.
-
-        :raises AlreadyUnderWay: another clone of that name is being made.
-        """
+        """:raises AlreadyUnderWay: another of that name is being made."""
         kind = FREE_CLONE if unmanaged else THICK_CLONE
-        try:
-            job = self.session.shared.book.add(
-                kind, f'{wanted.name} on {cluster.name}', wanted.dump())
-        except AlreadyUnderWay as exc:
-            if exc.job.parameters != wanted.dump():
-                raise
-            job = exc.job
+        job = runs.queued(self.session, kind,
+                          f'{wanted.name} on {cluster.name}', wanted.dump())
         self.say(f'Job {job.id} is left to the volume service: '
                  f'lightbits-federation job show {job.id}')
         return job
@@ -249,7 +234,9 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
              'the source.')
     parser.add_argument(
         '--name', required=True, metavar='NAME',
-        help='Name of the new volume in Cinder.')
+        help='Name of the new volume: in Cinder, where it belongs to the '
+             'project of lightbits_os_cloud, or with --unmanaged on the '
+             'cluster.')
     parser.add_argument(
         '--project', metavar='NAME',
         help='Lightbits project of the clone, by its name in Cinder. '

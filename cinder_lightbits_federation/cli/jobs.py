@@ -24,6 +24,12 @@ from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.columns import Ratio
 from cinder_lightbits_federation.cli.columns import Time
 from cinder_lightbits_federation.cli import consent
+from cinder_lightbits_federation.cli.outcome import FailedError
+from cinder_lightbits_federation.copy.wanted import FREE_CLONE
+from cinder_lightbits_federation.copy.wanted import THICK_CLONE
+from cinder_lightbits_federation.drain.work import DRAIN
+from cinder_lightbits_federation.drain.work import REBALANCE
+from cinder_lightbits_federation.goldencopies import MASTER_COPY
 from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.jobs.model import remaining_seconds
@@ -34,6 +40,9 @@ FULL = (*SHORT[:5], 'done', 'total', *SHORT[5:], 'started', 'ended',
         'silent', 'error')
 
 PAGE = 100
+# What services go on with by themselves.
+OF_SERVICES = frozenset(
+    {DRAIN, REBALANCE, THICK_CLONE, FREE_CLONE, MASTER_COPY})
 
 
 class JobList(base.ListCommand):
@@ -124,7 +133,11 @@ class JobCancel(_OneJob):
 
 
 class JobResume(_OneJob):
-    """Have a failed job gone on with, from where it stopped."""
+    """Have a failed job gone on with, from where it stopped.
+
+    One of a command, or of a volume that Cinder has asked for, cannot be:
+    give the command, or ask Cinder, again.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the option of this command."""
@@ -135,8 +148,15 @@ class JobResume(_OneJob):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:
         """Queue the job again."""
         book = self.session.shared.book
+        job = book.get(parsed_args.job)
+        if job.kind not in OF_SERVICES:
+            raise FailedError(
+                f'job {job.id} ({job.kind} of {job.subject}) was done by '
+                f'whoever asked for it and would be done by nobody now: ask '
+                f'for it again, as you did before; "job cancel" takes back '
+                f'what an unfinished one has made')
         if parsed_args.dry_run:
-            return self.shown(book.get(parsed_args.job))
+            return self.shown(job)
         return self.shown(book.resume(parsed_args.job))
 
 

@@ -175,7 +175,7 @@ class DrainRun(_Drain):
         cluster = session.cluster(parsed_args.cluster)
         if parsed_args.dry_run:
             return self.planned(cluster, parsed_args)
-        cloud = None if parsed_args.detach else runs.cloud_of(self)
+        cloud = runs.cloud_of(self, parsed_args.detach)
         if cluster.allows(Use.CREATE):
             set_state(session, cluster.name, AdminState.DRAINING,
                       parsed_args.reason)
@@ -240,7 +240,7 @@ class RebalanceRun(_Rebalance):
         pace = pace_of(parsed_args)
         self.works()
         if not parsed_args.dry_run:
-            cloud = None if parsed_args.detach else runs.cloud_of(self)
+            cloud = runs.cloud_of(self, parsed_args.detach)
             runs.run(self, work.REBALANCE, work.ALL,
                      {**pace, 'tolerance': parsed_args.tolerance / 100},
                      cloud, threading.Event())

@@ -19,9 +19,11 @@ import threading
 import time
 from typing import Any
 
+from cinder_lightbits_federation.cli import backends
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.outcome import FailedError
+from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cli.session import Session
 from cinder_lightbits_federation.copy.errors import Cancelled
 from cinder_lightbits_federation.drain.cloud import CinderCloud
@@ -69,12 +71,19 @@ def works_of(session: Session) -> Works:
                        session.owner), session.shared.book)
 
 
-def cloud_of(command: base.CommandMixin) -> Cloud:
+def cloud_of(command: base.CommandMixin, left: bool) -> Cloud | None:
     """Log in to the cloud that the command line or the environment names.
 
+    :param left: the work is to be left to the service.
+    :returns: None if so.
     :raises InvalidSetting: that is not possible.
+    :raises UsageError: the service could not do it.
     """
     session = command.session
+    if left:
+        check_service_calls_cinder(
+            session, 'have Cinder move volumes', 'leave out --detach')
+        return None
     proxy = connect(command.app.options.os_cloud,
                     api_timeout=session.arguments.timeout)
     return CinderCloud(proxy, session.host, session.cluster_name)
@@ -89,12 +98,13 @@ def run(command: base.CommandMixin, kind: str, subject: str,
     command goes on with it, or a service.
 
     :param cloud: None to leave it.
-    :raises AlreadyUnderWay: another process does it.
+    :raises AlreadyUnderWay: another process does it, or it was left to the
+        service with other parameters.
     :raises FailedError: it was cancelled, or given back.
     """
     desk = command.session.shared.desk
     if cloud is None:
-        job = _queued(command.session, kind, subject, parameters)
+        job = queued(command.session, kind, subject, parameters)
         command.say(f'Job {job.id} is left to the volume service: '
                     f'lightbits-federation job show {job.id}')
         return
@@ -122,9 +132,30 @@ def _frozen(command: base.CommandMixin) -> bool:
     return command.session.shared.freezing.look() is not None
 
 
-def _queued(session: Session, kind: str, subject: str,
-            parameters: Mapping[str, Any]) -> Job:
+def queued(session: Session, kind: str, subject: str,
+           parameters: Mapping[str, Any]) -> Job:
+    """Queue a job for the service; asked the same again, find it under way.
+
+    :raises AlreadyUnderWay: one with other parameters is.
+    """
     try:
         return session.shared.book.add(kind, subject, parameters)
     except AlreadyUnderWay as exc:
+        if exc.job.parameters != parameters:
+            raise
         return exc.job
+
+
+def check_service_calls_cinder(session: Session, what: str, instead: str
+                               ) -> None:
+    """See that the service can do what has to be asked of Cinder.
+
+    :param what: that it could not do.
+    :param instead: what to do if it cannot.
+    :raises UsageError: it cannot.
+    """
+    section = backends.configuration_of(session.backend)
+    if not section.safe_get('lightbits_os_cloud'):
+        raise UsageError(
+            f'lightbits_os_cloud names no cloud, so the volume service '
+            f'cannot {what}: set it, or {instead}')

@@ -18,6 +18,7 @@ import os
 import pathlib
 from typing import Any
 
+from cinder_lightbits_federation.cli.jobs import OF_SERVICES
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.copy.thick import ThickClones
 from cinder_lightbits_federation.copy.wanted import FREE_CLONE
@@ -105,6 +106,12 @@ class CloningTestCase(base.CliTestCase):
 
 
 class DoneTest(CloningTestCase):
+
+    def test_the_service_goes_on_with_all_that_can_be_resumed(self) -> None:
+        assert self.driver._service is not None
+        runner = self.driver._service._runner
+        assert runner is not None
+        self.assertEqual(OF_SERVICES, set(runner._handlers))
 
     def test_registered(self) -> None:
         source = self.filled()

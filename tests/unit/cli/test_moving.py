@@ -23,6 +23,16 @@ from tests.unit.cli import base
 
 class MovingTestCase(base.CliTestCase):
 
+    def setUp(self) -> None:
+        self.stub_out('cinder_lightbits_federation.service.connect',
+                      lambda name: name)
+        super().setUp()
+
+    def write_config(self, clusters: Any, **backend: Any) -> str:
+        """A service that may ask Cinder."""
+        return super().write_config(
+            clusters, **{'lightbits_os_cloud': 'here', **backend})
+
     def on_east(self, **fields: Any) -> Any:
         """:returns: a volume that is on the cluster "east"."""
         made = self.made(self.driver, specs={
@@ -144,15 +154,20 @@ class DrainRunTest(MovingTestCase):
         entry = shared.states.all()['east']
         self.assertEqual(('draining', 'old'), (entry.state.value,
                                                entry.reason))
-        # Asked twice, there is one job.
-        self.command('drain', 'run', 'east', '--detach')
-        self.assertEqual(1, len(shared.book.all()))
+        again = self.command('drain', 'run', 'east', '--detach', '--rate',
+                             '50')
+        self.assertEqual(Outcome.CLEAN, again.outcome, again.err)
+        self.assertIn(job.id, again.err)
+        otherwise = self.command('drain', 'run', 'east', '--detach')
+        self.assertEqual(Outcome.FAILED, otherwise.outcome)
+        self.assertIn(f'job {job.id} (drain east) is queued', otherwise.err)
+        self.assertEqual([job], shared.book.all())
 
     def test_a_frozen_backend(self) -> None:
         volume = self.on_east()
         cloud = Migrations()
         self.stub_out('cinder_lightbits_federation.cli.runs.cloud_of',
-                      lambda command: cloud)
+                      lambda command, left: cloud)
         self.command('freeze')
         found = self.command('drain', 'run', 'east')
         self.assertEqual(Outcome.FAILED, found.outcome)
@@ -178,6 +193,23 @@ class DrainRunTest(MovingTestCase):
         for option in ('--at-once', '--rate'):
             found = self.command('drain', 'plan', 'east', option, '0')
             self.assertEqual(Outcome.USAGE, found.outcome)
+
+
+class WithoutCloudTest(MovingTestCase):
+
+    def write_config(self, clusters: Any, **backend: Any) -> str:
+        """A service that cannot ask Cinder to move volumes."""
+        return super().write_config(clusters, lightbits_os_cloud=None)
+
+    def test_nothing_is_left_to_the_service(self) -> None:
+        for argv in (('drain', 'run', 'east'), ('rebalance', 'run')):
+            found = self.command(*argv, '--detach')
+            self.assertEqual(Outcome.USAGE, found.outcome)
+            self.assertIn('lightbits_os_cloud names no cloud', found.err)
+        self.assertEqual([], self.rows('job', 'list'))
+        state, = (row['admin_state'] for row in self.rows('cluster', 'list')
+                  if row['name'] == 'east')
+        self.assertEqual('enabled', state)
 
 
 class RebalanceTest(MovingTestCase):

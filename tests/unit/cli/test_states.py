@@ -17,6 +17,7 @@ from typing import Any
 import uuid
 
 from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.drain.work import DRAIN
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.store import engine
 from cinder_lightbits_federation.store.services import Known
@@ -231,7 +232,7 @@ class JobsTest(StatesTestCase):
 
     def test_resume(self) -> None:
         book = self.shared.book
-        job = book.add('copy', 'v', {})
+        job = book.add(DRAIN, 'east', {})
         claim = book.claim(job, 'stor1')
         refused = self.command('job', 'resume', job.id)
         self.assertEqual(Outcome.FAILED, refused.outcome)
@@ -242,6 +243,18 @@ class JobsTest(StatesTestCase):
             'job', 'resume', job.id, '--dry-run')['state'])
         self.assertEqual('queued',
                          self.rows('job', 'resume', job.id)['state'])
+
+    def test_what_no_service_does_is_not_resumed(self) -> None:
+        """It would be queued for ever."""
+        book = self.shared.book
+        for kind in ('attach', 'migrate', 'clone'):
+            job = book.add(kind, 'v', {})
+            book.end(job.id, book.claim(job, 'stor1'), JobState.FAILED, 'why')
+            found = self.command('job', 'resume', job.id)
+            self.assertEqual(Outcome.FAILED, found.outcome)
+            self.assertIn(f'({kind} of v) was done by whoever asked',
+                          found.err)
+            self.assertEqual(JobState.FAILED, book.get(job.id).state)
 
     def test_pages_and_filters(self) -> None:
         made = [self.shared.book.add('copy', f'v{number}', {}).id
