@@ -99,6 +99,15 @@ class DevStack(stand_in.StandIn):
         return self._bash('libraries.sh', mode, 'unshare', '--mount',
                           '--map-root-user')
 
+    def program(self, name: str, path: str) -> None:
+        """Have a program in the virtual environment of DevStack."""
+        _script(self.folder / 'bin' / name, f'#!/bin/sh\nexec {path} "$@"\n')
+
+    def post_config(self, options: str) -> None:
+        """Set what ``local.conf`` changes in ``cinder.conf`` at the end."""
+        (self.folder / 'devstack' / 'local.conf').write_text(
+            f'[[post-config|$CINDER_CONF]]\n{options}', encoding='utf-8')
+
     def calls(self) -> list[str]:
         """:returns: functions of DevStack that lead to what was run."""
         return [_function(call.removeprefix(f'python{_VERSION} -m '))
@@ -127,7 +136,7 @@ class DevStack(stand_in.StandIn):
         record = _RECORD.format(folder=self.folder)
         _script(constraints / 'edit-constraints', record)
         _script(programs / 'pip', record)
-        _script(programs / 'python3', f'#!/bin/sh\nexec {sys.executable} "$@"')
+        self.program('python3', sys.executable)
 
 
 def _function(call: str) -> str:

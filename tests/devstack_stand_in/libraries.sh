@@ -135,11 +135,12 @@ function configure_others {
     iniset "${GLANCE_API_CONF}" oslo_messaging_notifications driver messagingv2
 }
 
-# As start_cinder does, where there is something to serve.
+# As start_cinder and "openstack" do, where there is something to serve.
 function start_volume_service {
-    if [[ -x ${CINDER_BIN_DIR}/cinder-volume-of-devstack ]]; then
-        run_process c-vol "${CINDER_BIN_DIR}/cinder-volume-of-devstack \
---config-file ${CINDER_CONF}"
+    if [[ ${SERVE_VOLUMES:-False} == True ]]; then
+        unset -f openstack
+        run_process c-vol \
+            "${CINDER_BIN_DIR}/cinder-volume --config-file ${CINDER_CONF}"
     fi
 }
 

@@ -76,6 +76,8 @@ function configure_services {
     iniset "${NOVA_CONF}" oslo_messaging_notifications driver messagingv2
     iniset "${GLANCE_API_CONF}" oslo_messaging_notifications driver messagingv2
     iniset "${CINDER_CONF}" DEFAULT rpc_response_timeout 120
+    iniset "${CINDER_CONF}" database connection \
+        "mysql+pymysql://root:database@127.0.0.1/cinder?charset=utf8"
     if is_service_enabled c-vol; then
         each_backend configure
         for backend in ${CINDER_ENABLED_BACKENDS//,/ }; do

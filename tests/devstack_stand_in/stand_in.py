@@ -57,6 +57,8 @@ def free_ports(count: int) -> int:
 class StandIn:
     """One machine's worth of files under a temporary folder.
 
+    :ivar environment: all variables that a run begins with.
+
     :param folder: must exist; see ``run.sh`` for what is put there.
     :param settings: variables of the file ``localrc``.
     """
@@ -67,6 +69,8 @@ class StandIn:
     def __init__(self, folder: str, settings: Mapping[str, object]) -> None:
         self.folder = pathlib.Path(folder)
         self.settings = dict(settings)
+        self.environment = {'PATH': os.environ['PATH'],
+                            'PYTHON': sys.executable}
         service = self.folder / 'bin' / 'cinder-volume'
         service.parent.mkdir()
         service.write_text(_SERVICE, encoding='utf-8')
@@ -96,8 +100,7 @@ class StandIn:
         return subprocess.run(
             [*before, 'bash', str(HERE / script), mode, str(self.folder)],
             capture_output=True, check=False, encoding='utf-8',
-            timeout=_PATIENCE,
-            env={'PATH': os.environ['PATH'], 'PYTHON': sys.executable})
+            timeout=_PATIENCE, env=self.environment)
 
     def calls(self) -> list[str]:
         """:returns: what was asked of package managers and the like."""
@@ -126,10 +129,10 @@ class StandIn:
                 for path in self.folder.glob('*.pid')}
 
     def kill(self) -> None:
-        """End what a failed test has left running."""
+        """End what a failed test has left running, workers as well."""
         for pid in self.processes().values():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.killpg(pid, signal.SIGKILL)
 
     def left(self) -> Iterator[str]:
         """:returns: files outside of ``etc`` that the plugin may have made."""

@@ -22,6 +22,7 @@ import fixtures
 from tests.devstack_stand_in import devstack
 from tests.unit import test_devstack
 from tests.unit import test_devstack_copies
+from tests.unit import test_devstack_services
 
 ID = test_devstack.FEDERATION_ID
 
@@ -46,7 +47,7 @@ class RefusedTestCase(test_devstack.RefusedTestCase):
     kind = devstack.DevStack
 
 
-class ActiveActiveTestCase(test_devstack.ActiveActiveTestCase):
+class ActiveActiveTestCase(test_devstack_services.ActiveActiveTestCase):
     kind = devstack.DevStack
 
 

@@ -216,6 +216,14 @@ class SnippetsTestCase(base.BaseTestCase):
             read_yaml('openstack-helm/secret.yaml'), place['volumes'],
             place['volumeMounts'], openstack_helm())
 
+    def test_openstack_helm_waits_for_no_job_that_is_off(self) -> None:
+        values = read_yaml('openstack-helm/values.yaml')
+        off = {f'cinder-{name.removeprefix("job_").replace("_", "-")}'
+               for name, on in values['manifests'].items() if not on}
+        self.assertEqual({'cinder-storage-init'}, off)
+        for name, waits in values['dependencies']['static'].items():
+            self.assertEqual(set(), off & set(waits['jobs']), name)
+
     def test_rhoso_mounts_the_secret(self) -> None:
         plane = read_yaml('rhoso/control-plane.yaml')
         [extra] = plane['spec']['extraMounts'][0]['extraVol']
