@@ -31,6 +31,7 @@ from cinder_lightbits_federation.copy.errors import Cancelled
 from cinder_lightbits_federation.copy.state import State
 from cinder_lightbits_federation.copy.thick import ThickClones
 from cinder_lightbits_federation.goldencopies import MasterCopies
+from cinder_lightbits_federation.jobs import commands
 from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.runner import Handler
 from cinder_lightbits_federation.jobs.runner import Task
@@ -62,7 +63,8 @@ class JobsMixin(MobilityMixin):
 
     def finishers(self) -> Mapping[str, Handler]:
         """:returns: what cleans up after the jobs of dead services."""
-        return {MIGRATE: self._take_back, CLONE: self._take_back}
+        return {MIGRATE: self._take_back, CLONE: self._take_back,
+                **dict.fromkeys(commands.KINDS, commands.finish)}
 
     def _registrar(self) -> Registrar | None:
         if self.cloud is None:

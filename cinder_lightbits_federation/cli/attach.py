@@ -28,6 +28,7 @@ from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cli import recording
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.jobs import commands
 from cinder_lightbits_federation.lightbits import endpoints
 from cinder_lightbits_federation.lightbits import transport
 from cinder_lightbits_federation.options import CLUSTER_PREFIX
@@ -95,9 +96,11 @@ class ClusterAttach(base.ListCommand):
         seen = inspection.Inspection(
             self.session.candidate(name, options), self._wanted(parsed_args))
         try:
-            with self._job(parsed_args, name, options):
+            with self._job(parsed_args, name, options) as steps:
+                seen.told = steps.begin
                 seen.run(self.session.deadline())
                 seen.judge()
+                steps.begin(commands.WRITE)
                 self._deliver(parsed_args, name, options, seen.cluster)
         except inspection.Unfit:
             self.say(f'Cluster {name} is not attached; nothing was written.')
@@ -119,11 +122,12 @@ class ClusterAttach(base.ListCommand):
 
     def _job(self, given: argparse.Namespace, name: str,
              options: dict[str, str]
-             ) -> contextlib.AbstractContextManager[None]:
+             ) -> contextlib.AbstractContextManager[recording.Steps]:
+        total = inspection.CHECKS + 1
         if given.dry_run or given.print:
-            return contextlib.nullcontext()
-        return recording.recorded(self, 'attach', name, {
-            'api_endpoints': options['api_endpoints']})
+            return recording.shown(self, total)
+        return recording.recorded(self, commands.ATTACH, name, {
+            'api_endpoints': options['api_endpoints']}, total)
 
     def _refuse_known(self, name: str) -> None:
         session = self.session

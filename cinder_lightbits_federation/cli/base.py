@@ -72,6 +72,7 @@ class Application(Protocol):
 
     stdout: TextIO
     stderr: TextIO
+    given: str
 
     @property
     def session(self) -> Session:

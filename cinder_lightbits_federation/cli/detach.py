@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+import contextlib
 from typing import Any
 
 from cinder_lightbits_federation.audit.arrays import projects_on
@@ -29,6 +30,7 @@ from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli import recording
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation.jobs import commands
 from cinder_lightbits_federation.options import CLUSTER_PREFIX
 from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation.views import Use
@@ -36,6 +38,12 @@ from cinder_lightbits_federation.views import Use
 COLUMNS = ('resource', 'cinder_id', 'uuid', 'name', 'project', 'evidence')
 
 VOLUME, SNAPSHOT = 'volume', 'snapshot'
+# The records, both of these on the cluster, and the change.
+STEPS = 4
+
+
+class InUse(Exception):
+    """Something of ours is on the cluster."""
 
 
 class ClusterDetach(base.ListCommand):
@@ -60,24 +68,45 @@ class ClusterDetach(base.ListCommand):
         session = self.session
         session.connect()
         cluster = session.cluster(parsed_args.cluster)
-        rows = list(self._recorded(cluster))
-        known = {row['uuid'] for row in rows}
-        if cluster.allows(Use.ASK):
-            rows += [row for row in self._found(cluster)
-                     if row['uuid'] not in known]
-        if rows:
+        rows: list[dict[str, Any]] = []
+        try:
+            with self._job(parsed_args, cluster) as steps:
+                self._look(cluster, rows, steps)
+                if parsed_args.yes:
+                    steps.begin(commands.WRITE)
+                    self._detach(cluster)
+                else:
+                    self.say(f'Nothing of ours is on cluster {cluster.name}; '
+                             f'--yes detaches it.')
+        except InUse:
             self.settle_for(Outcome.FINDINGS)
             self.say(f'Cluster {cluster.name} is not detached: what is '
                      f'listed is there. Move or delete it first.')
-        elif parsed_args.yes:
-            with recording.recorded(self, 'detach', cluster.name,
-                                    {'cluster_uuid': cluster.uuid}):
-                self._detach(cluster)
-        else:
-            self.say(f'Nothing of ours is on cluster {cluster.name}; '
-                     f'--yes detaches it.')
         return COLUMNS, [[row[column] for column in COLUMNS]
                          for row in rows]
+
+    def _job(self, given: argparse.Namespace, cluster: Cluster
+             ) -> contextlib.AbstractContextManager[recording.Steps]:
+        if not given.yes:
+            return recording.shown(self, STEPS)
+        return recording.recorded(self, commands.DETACH, cluster.name, {
+            'cluster_uuid': cluster.uuid}, STEPS)
+
+    def _look(self, cluster: Cluster, rows: list[dict[str, Any]],
+              steps: recording.Steps) -> None:
+        """Ask Cinder and the cluster what is there.
+
+        :param rows: get what is there.
+        :raises InUse: something is.
+        """
+        steps.begin('records')
+        rows += self._recorded(cluster)
+        known = {row['uuid'] for row in rows}
+        if cluster.allows(Use.ASK):
+            rows += [row for row in self._found(cluster, steps)
+                     if row['uuid'] not in known]
+        if rows:
+            raise InUse(f'{len(rows)} volumes and snapshots are there')
 
     def _recorded(self, cluster: Cluster) -> Iterator[dict[str, Any]]:
         """What Cinder's records place there."""
@@ -90,7 +119,8 @@ class ClusterDetach(base.ListCommand):
                     yield _row(word, item.id, place.object_uuid or '',
                                item.name, place.project, 'record')
 
-    def _found(self, cluster: Cluster) -> Iterator[dict[str, Any]]:
+    def _found(self, cluster: Cluster, steps: recording.Steps
+               ) -> Iterator[dict[str, Any]]:
         """What the cluster itself has.
 
         :raises SilentError: it does not tell all.
@@ -103,6 +133,7 @@ class ClusterDetach(base.ListCommand):
 
         for word, source in ((VOLUME, catalogue.Volumes()),
                              (SNAPSHOT, catalogue.Snapshots())):
+            steps.begin(f'{word}s')
             page: catalogue.Listing[Any] = catalogue.Catalogue[Any](
                 session.registry, [cluster], local, source,
                 session.deadline).page(0)

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import enum
 
@@ -37,6 +37,8 @@ LABELS = (3, 11)
 REACHED, TRUSTED, ADMITTED, IDENTIFIED, PROJECT = (
     'endpoints', 'certificate', 'token', 'identity', 'project')
 _STEPS = (REACHED, TRUSTED, ADMITTED, IDENTIFIED, PROJECT)
+# Of which the rest needs an answer.
+CHECKS = len(_STEPS) + 4
 
 
 class Result(enum.Enum):
@@ -82,11 +84,14 @@ class Inspection:
     """A look at a cluster that is not attached.
 
     :ivar checks: what was found, in order; see `run`.
+    :ivar told: called with the name of each check that was made; what it
+        raises ends the look.
     :ivar vitals: None if it cannot be talked to.
     """
 
     def __init__(self, settings: ClusterSettings, wanted: Wanted) -> None:
         self.settings = settings
+        self.told: Callable[[str], None] = lambda name: None
         self.checks: list[Check] = []
         self.cluster = Cluster(settings, wanted.project, self._identify)
         self._wanted = wanted
@@ -131,6 +136,7 @@ class Inspection:
 
     def _add(self, name: str, result: Result, detail: str = '') -> None:
         self.checks.append(Check(name, result, detail))
+        self.told(name)
 
     # Without a proper answer
 

@@ -30,6 +30,7 @@ from cinder_lightbits_federation.copy.wanted import THICK_CLONE
 from cinder_lightbits_federation.drain.work import DRAIN
 from cinder_lightbits_federation.drain.work import REBALANCE
 from cinder_lightbits_federation.goldencopies import MASTER_COPY
+from cinder_lightbits_federation.jobs import commands
 from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.jobs.model import remaining_seconds
@@ -150,10 +151,12 @@ class JobResume(_OneJob):
         book = self.session.shared.book
         job = book.get(parsed_args.job)
         if job.kind not in OF_SERVICES:
+            given = job.parameters.get(commands.COMMAND)
             raise FailedError(
                 f'job {job.id} ({job.kind} of {job.subject}) was done by '
                 f'whoever asked for it and would be done by nobody now: ask '
-                f'for it again, as you did before; "job cancel" takes back '
+                f'for it again, as you did before'
+                f'{f" ({given})" if given else ""}; "job cancel" takes back '
                 f'what an unfinished one has made')
         if parsed_args.dry_run:
             return self.shown(job)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from importlib import metadata
 import logging
+import shlex
 import sys
 from typing import TextIO
 
@@ -126,6 +127,8 @@ class Shell(app.App):
             commands.add_command(name, kind)
         super().__init__(DESCRIPTION, version(), commands, stdout=stdout,
                          stderr=stderr, deferred_help=True)
+        #: The command line, for who is to give it again.
+        self.given = NAME
         self._session: Session | None = None
         self._handlers: list[logging.Handler] = []
         self._broken = False
@@ -205,6 +208,7 @@ class Shell(app.App):
 
         :returns: the exit code, see `Outcome`.
         """
+        self.given = shlex.join([NAME, *argv])
         level = logging.getLogger().level
         try:
             result = super().run(argv)

@@ -54,6 +54,11 @@ class DropInTestCase(base.CliTestCase):
         return ['--endpoints', array.api_endpoints[0], '--ca-file',
                 array.ca_file, '--jwt-file', array.token_files['system']]
 
+    def jobs(self) -> list[tuple[str, str, str]]:
+        """:returns: kind, subject and state of each job."""
+        return [(row['kind'], row['subject'], row['state'])
+                for row in self.rows('job', 'list')]
+
     def attach(self, array: Any, *argv: str,
                outcome: Outcome = Outcome.CLEAN) -> dict[str, Any]:
         """:returns: (result, detail) of each check."""
@@ -91,11 +96,6 @@ class AttachTest(DropInTestCase):
         self.assertEqual({'east', 'north'}, {
             row['name'] for row in self.rows('cluster', 'list')})
         self.assertEqual([('attach', 'north', 'done')], self.jobs())
-
-    def jobs(self) -> list[tuple[str, str, str]]:
-        """:returns: kind, subject and state of each job."""
-        return [(row['kind'], row['subject'], row['state'])
-                for row in self.rows('job', 'list')]
 
     def test_one_at_a_time(self) -> None:
         array = self.north()
@@ -396,6 +396,9 @@ class DetachTest(DropInTestCase):
             {(row['resource'], row['cinder_id'], row['evidence'])
              for row in rows})
         self.assertTrue(os.path.exists(self.file))
+        job, = self.rows('job', 'list', '--kind', 'detach')
+        self.assertEqual(('failed', '2 volumes and snapshots are there'),
+                         (job['state'], job['error']))
 
     def test_volumes_that_no_record_places_there(self) -> None:
         marked, named = self.volume_there(), self.volume()
