@@ -41,6 +41,7 @@ from cinder_lightbits_federation.exporter import books
 from cinder_lightbits_federation.exporter.collector import Collector
 from cinder_lightbits_federation.exporter.collector import Source
 from cinder_lightbits_federation.exporter.rounds import Rounds
+from cinder_lightbits_federation.jobs.model import UNFINISHED
 from cinder_lightbits_federation.watcher import Watcher
 
 ADDRESS = '127.0.0.1:9640'
@@ -174,7 +175,8 @@ def _services(session: Session) -> arrays.Metrics:
     if shared.missing:
         return
     yield from books.services(shared.services.all(), shared.reports.all())
-    yield from books.jobs(shared.book.all())
+    yield from books.jobs(shared.book.tally(),
+                          shared.book.all(UNFINISHED))
 
 
 def _audited(rounds: Rounds) -> arrays.Metrics:

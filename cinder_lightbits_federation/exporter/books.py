@@ -103,15 +103,14 @@ def services(known: Iterable[Knowledge],
     yield from (ages, reserved)
 
 
-def jobs(known: Iterable[Job]) -> Metrics:
-    """Jobs by state; how far those are that are not ended."""
+def jobs(counted: Mapping[tuple[str, JobState], int], unfinished: Iterable[Job]
+         ) -> Metrics:
+    """Jobs by kind and state; how far those are that have not ended."""
     number = gauge('jobs', 'Jobs by kind and state.', ['kind', 'state'])
     share = gauge('job_progress_ratio', 'Part of a job that is done.',
                   ['kind', 'job'])
-    counted: Counter[tuple[str, JobState]] = Counter()
-    for job in known:
-        counted[job.kind, job.state] += 1
-        if job.ended is None and job.share is not None:
+    for job in unfinished:
+        if job.share is not None:
             share.add_metric([job.kind, job.id], job.share)
     for (kind, state), count in sorted(counted.items(),
                                        key=lambda item: str(item[0])):

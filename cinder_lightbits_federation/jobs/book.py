@@ -144,6 +144,15 @@ class Book:
             wanted.append(JOBS.c.number < self.get(marker).number)
         return self._select(*wanted, limit=limit)
 
+    def tally(self) -> Mapping[tuple[str, JobState], int]:
+        """:returns: how many jobs there are of each kind and state."""
+        with self._store.transaction() as connection:
+            rows = connection.execute(
+                sa.select(JOBS.c.kind, JOBS.c.state, sa.func.count())
+                .where(JOBS.c.backend == self._backend)
+                .group_by(JOBS.c.kind, JOBS.c.state)).all()
+        return {(kind, JobState(state)): count for kind, state, count in rows}
+
     def claim(self, job: Job, host: str) -> str | None:
         """Take a job that nobody does, or whose host is silent.
 

@@ -26,10 +26,11 @@ from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.jobs.claims import Desk
 from cinder_lightbits_federation.jobs.claims import HeldJob
 from cinder_lightbits_federation.jobs.model import Job
+from cinder_lightbits_federation.jobs.model import JobState
 
 LOG = logging.getLogger(__name__)
 
-# Seconds between two looks for jobs, and jobs that are done at once.
+# Seconds between two looks for jobs, and jobs of a kind that are done at once.
 INTERVAL = 5.0
 WORKERS = 4
 
@@ -100,6 +101,8 @@ class Runner:
     """Looks for jobs of some kinds in a thread of its own.
 
     :param handlers: what does the jobs, by kind.
+    :param workers: how many jobs of one kind are done side by side, and how
+        many are cleaned up after.
     :param finishers: what cleans up after jobs that this process does not
         do by itself, once their end was asked for and whoever did them is
         silent; by kind.
@@ -116,7 +119,8 @@ class Runner:
         self._finishers = dict(finishers or {})
         self._interval = interval
         self._paused = paused
-        self._free = threading.Semaphore(workers)
+        self._workers = workers
+        self._free: dict[str, threading.Semaphore] = {}
         self._asked = threading.Event()
         self._stopped = threading.Event()
         self._blind = False
@@ -150,9 +154,9 @@ class Runner:
         try:
             for job in self._desk.book.claimable(self._handlers,
                                                  self._finishers):
-                if not self._free.acquire(blocking=False):
-                    return
-                self._submit(job)
+                free = self._places(job)
+                if free.acquire(blocking=False):
+                    self._submit(job, free)
             self._blind = False
         except errors.StoreUnavailable as exc:
             if not self._blind:
@@ -161,21 +165,28 @@ class Runner:
         except Exception:  # A thread's top: jobs must go on being done.
             LOG.exception('Looking for jobs failed.')
 
-    def _submit(self, job: Job) -> None:
+    def _places(self, job: Job) -> threading.Semaphore:
+        """Copies may take days, so no kind waits for another to end."""
+        kind = '' if job.state is JobState.CANCELLING else job.kind
+        return self._free.setdefault(
+            kind, threading.Semaphore(self._workers))
+
+    def _submit(self, job: Job, free: threading.Semaphore) -> None:
         held = None
         try:
             if not self._stopped.is_set():
                 held = self._desk.take(job)
         finally:
             if held is None:
-                self._free.release()
+                free.release()
         if held is not None:
             # Not of a pool: a process waits for those as it ends, and a job
             # may take days. What is left then is gone on with by another.
-            threading.Thread(target=self._work, args=(held,), daemon=True,
+            threading.Thread(target=self._work, args=(held, free),
+                             daemon=True,
                              name=f'lightbits-job-{held.job.id}').start()
 
-    def _work(self, held: HeldJob) -> None:
+    def _work(self, held: HeldJob, free: threading.Semaphore) -> None:
         job = held.job
         LOG.info('Job %s: %s of %s begins on this host.', job.id, job.kind,
                  job.subject)
@@ -190,7 +201,7 @@ class Runner:
         else:
             LOG.info('Job %s is left for now or done.', job.id)
         finally:
-            self._free.release()
+            free.release()
             self._asked.set()
 
     def _handle(self, held: HeldJob) -> None:

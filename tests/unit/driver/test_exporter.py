@@ -138,16 +138,18 @@ class FiguresTestCase(base.FederationTestCase):
         found = read([*books.services(
             [Knowledge('stor1', {}, 2.5)],
             {'stor1': reports.Report({'east': 7}, ())}), *books.jobs(
-                [job(JobState.RUNNING), job(JobState.DONE, ended=1.0)])])
+                {('copy', JobState.RUNNING): 1, ('copy', JobState.DONE): 3},
+                [job(JobState.RUNNING), job(JobState.QUEUED, total=0)])])
 
         for key, value in {
                 ('lightbits_service_heartbeat_age_seconds', 'stor1'): 2.5,
                 ('lightbits_reserved_bytes', 'east', 'stor1'): 7,
                 ('lightbits_jobs', 'copy', 'running'): 1,
+                ('lightbits_jobs', 'copy', 'done'): 3,
                 ('lightbits_job_progress_ratio', 'running', 'copy'): 0.25,
                 }.items():
             self.assertEqual(value, found[key], key)
-        self.assertNotIn(('lightbits_job_progress_ratio', 'done', 'copy'),
+        self.assertNotIn(('lightbits_job_progress_ratio', 'queued', 'copy'),
                          found)
 
     def test_of_audits(self) -> None:

@@ -73,6 +73,18 @@ class BookTestCase(base.JobsTestCase):
         self.assertEqual([], self.book.all(marker=made[-1]))
         self.assertRaises(book.NoSuchJob, self.book.all, marker='no')
 
+    def test_tally(self) -> None:
+        self.assertEqual({}, self.book.tally())
+        job, claim = self.claimed('v1')
+        self.book.end(job.id, claim, JobState.DONE)
+        self.claimed('v2')
+        for subject in ('v3', 'v4'):
+            self.book.add('drain', subject, {})
+        book.Book(self.store, 'other@lightbits').add('copy', 'v', {})
+        self.assertEqual({('copy', JobState.DONE): 1,
+                          ('copy', JobState.RUNNING): 1,
+                          ('drain', JobState.QUEUED): 2}, self.book.tally())
+
     def test_filters(self) -> None:
         job, _claim = self.claimed()
         other = self.book.add('drain', 'east', {})

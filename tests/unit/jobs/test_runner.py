@@ -238,6 +238,27 @@ class RunnerTestCase(base.JobsTestCase):
         for job in jobs:
             self.until(job, 'done')
 
+    def test_no_kind_waits_for_another(self) -> None:
+        """Nor does what is to be cleaned up; a copy may take days."""
+        going = threading.Event()
+        self.addCleanup(going.set)
+        doing = runner.Runner(
+            self.desk(), {'copy': lambda task: going.wait(60) and None,
+                          'drain': lambda task: None},
+            interval=0.05, workers=1, finishers={'migrate': lambda task: None})
+        self.addCleanup(doing.stop)
+        held = self.book.add('copy', 'v1', {})
+        doing.start()
+        self.until(held, 'running')
+        waiting = self.book.add('copy', 'v2', {})
+        left = self.left('v')
+        self.book.cancel(left.id)
+        self.until(self.book.add('drain', 'east', {}), 'done')
+        self.until(left, 'done')
+        self.assertEqual('queued', self.state(waiting))
+        going.set()
+        self.until(waiting, 'done')
+
     def test_a_service_that_ends_gives_its_jobs_back(self) -> None:
         begun = threading.Event()
 
