@@ -17,6 +17,7 @@ import configparser
 import io
 import pathlib
 import re
+import textwrap
 from typing import Any
 
 from cinder.common import config as cinder_config
@@ -137,7 +138,8 @@ def files_of(sections: Sections) -> Iterator[pathlib.PurePosixPath]:
                 yield pathlib.PurePosixPath(value)
 
 
-class SnippetsTestCase(base.BaseTestCase):
+class LoadedTestCase(base.BaseTestCase):
+    """Loads configurations with files that are there."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -152,6 +154,9 @@ class SnippetsTestCase(base.BaseTestCase):
         for path in files_of(sections):
             (self.folder / path.name).write_bytes(made.read_bytes())
         return write(sections).replace(FILES, str(self.folder))
+
+
+class SnippetsTestCase(LoadedTestCase):
 
     def test_the_driver_loads_it(self) -> None:
         for tool in TOOLS:
@@ -246,6 +251,28 @@ class SnippetsTestCase(base.BaseTestCase):
         self.assertEqual(
             {str(path.relative_to(SNIPPETS))
              for path in SNIPPETS.rglob('*') if path.is_file()}, shown)
+
+
+class ZonesTestCase(LoadedTestCase):
+    """The configuration on the page on availability zones."""
+
+    def test_each_zone_has_its_own_clusters(self) -> None:
+        page = source.ROOT / 'doc' / 'source' / 'admin' / 'zones.rst'
+        [text] = re.findall(r'code-block:: ini\n\n((?:(?:   .*)?\n)+)',
+                            page.read_text(encoding='utf-8'))
+        sections = parse(textwrap.dedent(text))
+        path = self.folder / 'zones.conf'
+        path.write_text(self.materials(sections), encoding='utf-8')
+        found = {}
+        for name in sections['DEFAULT']['enabled_backends'].split(', '):
+            self.assertEqual(set(), set(sections[name]) - known_options()[
+                'backend'])
+            settings = loader.load(Backend(str(path), name), name, 'a-host',
+                                   True, [str(path)], [])
+            self.assertEqual((), settings.broken)
+            found[sections[name]['backend_availability_zone']] = [
+                item.name for item in settings.clusters]
+        self.assertEqual({'zone-a': ['east'], 'zone-b': ['west']}, found)
 
 
 class ZuulTestCase(base.BaseTestCase):
