@@ -195,7 +195,8 @@ class Cluster:
         else:
             self.breaker.answered()
 
-    def refresh(self, deadline: Deadline) -> bool:
+    def refresh(self, deadline: Deadline, since: float | None = None
+                ) -> bool:
         """Look at the cluster now, whatever the breaker says.
 
         Never raises what the cluster does wrong: the status says it. When
@@ -203,14 +204,17 @@ class Cluster:
         look that had less time than a call may take proves nothing when it
         runs out; the cluster is then `suspect` until a patient look.
 
+        :param since: a look that began at this moment (monotonic seconds) or
+            later will do; None for one that begins now.
         :returns: whether the cluster answered properly.
         """
-        asked = time.monotonic()
+        if since is None:
+            since = time.monotonic()
         if not self._refreshing.acquire(timeout=deadline.remaining()):
             self.doubt()
             return False
         try:
-            if self._seen_since(asked):
+            if self._seen_since(since):
                 return True
             return self._look(deadline)
         finally:

@@ -19,6 +19,7 @@ import concurrent.futures
 import dataclasses
 import logging
 import threading
+import time
 from typing import Generic, TypeVar
 
 import futurist
@@ -177,18 +178,20 @@ class Registry:
                 deadline: Deadline) -> None:
         """Look again at those clusters whose sample is older.
 
-        Clusters that are down or suspect are left to their keepers.
+        Clusters that are down or suspect are left to their keepers. Of many
+        who ask at once, one looks, and all take what it has seen.
         """
+        since = time.monotonic() - max_age
         old = [cluster for cluster in clusters
                if cluster.stale(max_age) and not cluster.suspect
                and cluster.breaker.state is None]
         if not old:
             return
         if len(old) == 1:
-            old[0].refresh(deadline)
+            old[0].refresh(deadline, since)
             return
-        answers = self.ask(old, lambda cluster: cluster.refresh(deadline),
-                           deadline)
+        answers = self.ask(
+            old, lambda cluster: cluster.refresh(deadline, since), deadline)
         for cluster in old:
             if cluster.name in answers.silent:
                 cluster.doubt()

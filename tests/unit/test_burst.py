@@ -134,10 +134,10 @@ class BurstTest(base.BaseTestCase):
             self.assertEqual(400, sum(one.created for one in clusters))
 
     def test_three_services_that_refresh_the_leaders(self):
-        for seed in range(5):
+        for seed in range(20):
             clusters, _order = self._run(seed, services=3)
-            # What others did in the last second is not seen.
-            self.assertLess(self._spread(clusters), 0.02)
+            # What others did just now is not seen.
+            self.assertLess(self._spread(clusters), 0.01)
             self.assertLess(max(one.created for one in clusters), 90)
 
     def test_without_reservations_one_cluster_takes_the_burst(self):

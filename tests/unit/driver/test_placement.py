@@ -69,7 +69,7 @@ class LotTestCase(PlacementTestCase):
         for _second in range(30):
             if len(seen) > 1:
                 break
-            timing.pause(placer.FRESH)
+            timing.pause(placer.LOT)
             seen.update(self.where(drv, 1))
         self.assertGreater(len(seen), 1)
 
