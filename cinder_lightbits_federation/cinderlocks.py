@@ -38,16 +38,31 @@ class _Last:
         self._coordinator: Any = None
 
     def get_lock(self, name: str) -> Any:
-        """:returns: a lock, the same one as Cinder's of that name."""
+        """:returns: a lock, the same one as Cinder's of that name.
+
+        :raises ToozError: the lock service is away.
+        """
+        with self._guard:
+            known = self._coordinator
+        return (known or self._started()).get_lock(name)
+
+    def _started(self) -> Any:
+        """:returns: a coordinator; that of another thread if it was faster.
+
+        Nobody else waits while the lock service is asked.
+        """
+        fresh = coordination.Coordinator(
+            prefix=coordination.COORDINATOR.prefix)
+        fresh.start()
         with self._guard:
             if self._coordinator is None:
                 LOG.info('Cinder has closed its coordinator; what is under '
                          'way gets its locks from another one.')
-                fresh = coordination.Coordinator(
-                    prefix=coordination.COORDINATOR.prefix)
-                fresh.start()
                 self._coordinator = fresh
-            return self._coordinator.get_lock(name)
+            kept = self._coordinator
+        if kept is not fresh:
+            fresh.stop()
+        return kept
 
     def close(self) -> None:
         """Close it, if it was started. Idempotent."""
@@ -61,7 +76,10 @@ LAST = _Last()
 
 
 def get_lock(name: str) -> Any:
-    """:returns: a lock of Cinder's lock service; see `locks`."""
+    """:returns: a lock of Cinder's lock service; see `locks`.
+
+    :raises ToozError: the lock service is away.
+    """
     try:
         return coordination.COORDINATOR.get_lock(name)
     except exception.LockCreationFailed:

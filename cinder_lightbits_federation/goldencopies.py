@@ -24,6 +24,7 @@ import logging
 import time
 
 from cinder_lightbits_federation.copy.ledger import Ledger
+from cinder_lightbits_federation.copy import slots
 from cinder_lightbits_federation.copy.state import Stage
 from cinder_lightbits_federation.copy.state import State
 from cinder_lightbits_federation.copy.transfer import Order
@@ -50,6 +51,10 @@ LOG = logging.getLogger(__name__)
 
 MASTER_COPY = 'golden-image'
 
+# Seconds to wait for a turn to copy while somebody waits for the volume: a
+# drain may have all turns for days, and a download needs none.
+IN_A_CREATE = 0.0
+
 
 class MasterCopies:
     """Copies masters.
@@ -69,13 +74,16 @@ class MasterCopies:
         """Copy a master, or go on with that.
 
         :raises AlreadyUnderWay: another service does it.
-        :raises FederationError, LightbitsError, DeadlineExceeded, OSError:
+        :raises DeadlineExceeded: it is not its turn: one of the clusters
+            has as many copies under way as it may.
+        :raises FederationError, LightbitsError, OSError:
             it failed, or its end was asked for.
         """
         held = self._desk.begin(
             MASTER_COPY, f'{wanted.name} on {wanted.cluster}', wanted.dump())
         with self._desk.ending(held):
-            _MasterCopy(self._transfer(), held, held.job.id, wanted).run()
+            _MasterCopy(self._transfer(), held, held.job.id, wanted,
+                        IN_A_CREATE).run()
 
     def _go_on(self, task: Task) -> None:
         wanted = WantedMaster.parse(task.job.parameters)
@@ -84,15 +92,20 @@ class MasterCopies:
 
 
 class _MasterCopy:
-    """One master, being copied by this process."""
+    """One master, being copied by this process.
+
+    :param patience: seconds to wait for its turn.
+    """
 
     def __init__(self, transfer: Transfer, ledger: Ledger, record: str,
-                 wanted: WantedMaster) -> None:
+                 wanted: WantedMaster, patience: float = slots.PATIENCE
+                 ) -> None:
         self._transfer = transfer
         self._federation = transfer.federation
         self._ledger = ledger
         self._record = record
         self._wanted = wanted
+        self._patience = patience
 
     def run(self) -> None:
         """Copy, and make a master of what was copied."""
@@ -124,7 +137,8 @@ class _MasterCopy:
                 wanted.source_cluster, wanted.source_project, wanted.source):
             self._transfer.undo(self._record, self._ledger)
         return self._transfer.thick_copy(
-            Order(self._source(), self._request()), self._ledger)
+            Order(self._source(), self._request(), patience=self._patience),
+            self._ledger)
 
     def _source(self) -> Found[model.Snapshot]:
         wanted = self._wanted

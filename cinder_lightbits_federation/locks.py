@@ -89,21 +89,21 @@ def acquire(get_lock: GetLock, name: str, deadline: Deadline,
     :returns: the lock, to be given to `release`.
     :raises DeadlineExceeded: it could not be had.
     """
-    lock = get_lock(name)
     trouble: tooz.ToozError | None = None
 
-    def take() -> bool | None:
+    def take() -> Lock | None:
         nonlocal trouble
         meanwhile()
         try:
-            return lock.acquire(blocking=False) or None
+            # Even that may have to ask the lock service.
+            lock = get_lock(name)
+            return lock if lock.acquire(blocking=False) else None
         except tooz.ToozError as exc:
             trouble = exc
             return None
 
-    wait_until(take, deadline, f'waiting for lock {name}',
-               lambda: trouble or 'held by somebody else')
-    return lock
+    return wait_until(take, deadline, f'waiting for lock {name}',
+                      lambda: trouble or 'held by somebody else')
 
 
 def release(lock: Lock, name: str) -> None:

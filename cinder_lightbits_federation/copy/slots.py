@@ -45,8 +45,8 @@ class Slots:
         self._limit = limit
 
     @contextlib.contextmanager
-    def held(self, clusters: Sequence[str], check: Callable[[], None]
-             ) -> Iterator[None]:
+    def held(self, clusters: Sequence[str], check: Callable[[], None],
+             patience: float = PATIENCE) -> Iterator[None]:
         """Have a place on each cluster, waiting for it.
 
         They are taken in the same order by everybody, so that no two wait
@@ -54,29 +54,33 @@ class Slots:
 
         :param clusters: UUIDs.
         :param check: raises when there is no use in waiting any longer.
+        :param patience: seconds to wait at most.
+        :raises DeadlineExceeded: others have had the places all that time.
         """
+        deadline = Deadline.after(patience)
         with contextlib.ExitStack() as stack:
             for uuid in sorted(set(clusters)):
-                lock = self._wait(uuid, check)
+                lock = self._wait(uuid, check, deadline)
                 stack.callback(_give_back, lock)
             yield
 
-    def _wait(self, uuid: str, check: Callable[[], None]) -> locks.Lock:
-        places = [self._get_lock(f'lightbits-copy-{uuid}-{number}')
-                  for number in range(self._limit)]
+    def _wait(self, uuid: str, check: Callable[[], None],
+              deadline: Deadline) -> locks.Lock:
         asked = itertools.count()
 
         def take() -> locks.Lock | None:
             if next(asked):
                 check()
-            for lock in places:
+            for number in range(self._limit):
                 with contextlib.suppress(tooz.ToozError):
+                    lock = self._get_lock(f'lightbits-copy-{uuid}-{number}')
                     if lock.acquire(blocking=False):
                         return lock
             return None
 
-        return wait_until(take, Deadline.after(PATIENCE),
-                          f'a place for a copy on cluster {uuid}')
+        return wait_until(
+            take, deadline, f'a place for a copy on cluster {uuid}',
+            lambda: f'none of {self._limit} could be had')
 
 
 def _give_back(lock: locks.Lock) -> None:

@@ -40,6 +40,7 @@ from cinder_lightbits_federation.copy.pieces import FIRST_PASS
 from cinder_lightbits_federation.copy.pieces import Marks
 from cinder_lightbits_federation.copy.pieces import Pieces
 from cinder_lightbits_federation.copy.pieces import SECOND_PASS
+from cinder_lightbits_federation.copy import slots
 from cinder_lightbits_federation.copy.slots import Slots
 from cinder_lightbits_federation.copy.state import Stage
 from cinder_lightbits_federation.copy.state import State
@@ -72,11 +73,13 @@ class Order:
         volume is labelled for; name and recorder are not used.
     :param moves: the source is a volume that goes afterwards, so what
         changes while it is copied is copied too.
+    :param patience: seconds to wait for its turn on the clusters at most.
     """
 
     source: Found[model.Volume] | Found[model.Snapshot]
     request: CreateRequest
     moves: bool = False
+    patience: float = slots.PATIENCE
 
     @property
     def record(self) -> str:
@@ -106,6 +109,7 @@ class Transfer:
         :raises Cancelled: all that was made is removed.
         :raises Lost: another host has the copy; nothing was removed.
         :raises Unsuitable: no such copy can be made.
+        :raises DeadlineExceeded: others were copying for too long.
         :raises FederationError, LightbitsError, OSError: it failed; what
             was made is removed as far as the clusters answer.
         """
@@ -215,7 +219,8 @@ class _Copy:
             created.volume)
         with self._tools.slots.held(
                 [self._source.cluster.uuid or '',
-                 created.location.cluster_uuid], self._save):
+                 created.location.cluster_uuid], self._save,
+                self._order.patience):
             self._passes(target)
         self._save(stage=Stage.COPIED)
         return self._tools.copied(self._order.record, self.state)

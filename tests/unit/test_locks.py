@@ -141,6 +141,18 @@ class ServiceAwayTestCase(base.BaseTestCase):
         with locks.hold(lambda name: lock, NAME, Deadline.after(10)):
             self.assertEqual(0, lock.refusals)
 
+    def test_it_comes_back_before_there_is_a_lock(self) -> None:
+        asked: list[str] = []
+
+        def get_lock(name: str) -> locks.Lock:
+            asked.append(name)
+            if len(asked) < 3:
+                raise coordination.ToozConnectionError('no coordinator')
+            return FailingLock()
+
+        with locks.hold(get_lock, NAME, Deadline.after(10)):
+            self.assertEqual([NAME] * 3, asked)
+
     def test_it_stays_away(self) -> None:
         def wait() -> None:
             with locks.hold(lambda name: FailingLock(10 ** 6), NAME,

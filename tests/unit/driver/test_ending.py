@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from cinder import coordination
 
 from cinder_lightbits_federation import cinderlocks
@@ -57,6 +59,34 @@ class EndingTestCase(base.FederationTestCase):
         self.assertFalse(theirs.get_lock('it').acquire(blocking=False))
         mine.release()
         self.assertTrue(theirs.get_lock('it').acquire(blocking=False))
+
+    def test_a_slow_start_keeps_nobody_else(self) -> None:
+        """One thread asks a lock service that does not answer."""
+        self.close()
+        slow, begun = threading.Event(), threading.Event()
+        start = coordination.Coordinator.start
+
+        def starting(coordinator: coordination.Coordinator) -> None:
+            if not begun.is_set():
+                begun.set()
+                slow.wait(30)
+            start(coordinator)
+
+        self.mock_object(coordination.Coordinator, 'start', starting)
+        first = threading.Thread(target=cinderlocks.get_lock, args=('it',))
+        first.start()
+        self.addCleanup(first.join)
+        self.addCleanup(slow.set)
+        self.assertTrue(begun.wait(30))
+        second = threading.Thread(target=cinderlocks.get_lock, args=('it',))
+        second.start()
+        second.join(20)
+        self.assertFalse(second.is_alive())
+        # The slow one uses what the other has started.
+        kept = cinderlocks.LAST._coordinator
+        slow.set()
+        first.join()
+        self.assertIs(kept, cinderlocks.LAST._coordinator)
 
     def test_cinders_own_is_used_while_it_is_there(self) -> None:
         self.close()

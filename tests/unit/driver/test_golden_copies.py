@@ -14,9 +14,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import threading
 from typing import Any
 
+from cinder_lightbits_federation import cinderlocks
+from cinder_lightbits_federation.copy.slots import Slots
 from cinder_lightbits_federation.goldencopies import MASTER_COPY
 from cinder_lightbits_federation import goldenrules
 from cinder_lightbits_federation.jobs.model import JobState
@@ -108,6 +112,24 @@ class CopiesTest(golden.GoldenTestCase):
         self.assertEqual(['east', 'west'], self.masters())
         self.assertEqual(files.content(self.file(first)),
                          files.content(self.file(second)))
+
+    def test_it_is_downloaded_while_others_copy(self) -> None:
+        """A drain has all turns, and ends only after the volume is made."""
+        first = self.boot_on('east')
+        with contextlib.ExitStack() as drain:
+            slots = Slots(cinderlocks.get_lock, 2)
+            for _turn in range(2):
+                drain.enter_context(slots.held(
+                    [self.arrays['west'].uuid], lambda: None))
+            late = threading.Timer(20, drain.close)
+            late.daemon = True
+            late.start()
+            self.addCleanup(late.cancel)
+            second = self.boot_on('west')
+        self.assertEqual([first.id, second.id], self.downloads)
+        self.assertEqual(['east', 'west'], self.masters())
+        job, = self.drv.desk.book.all()
+        self.assertIs(JobState.FAILED, job.state)
 
     def test_it_is_downloaded_where_the_other_is_silent(self) -> None:
         first = self.boot_on('east')
