@@ -32,7 +32,7 @@ T = TypeVar('T')
 
 CSS = by.By.CSS_SELECTOR
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 # Pixels of a page, which is what a screenshot shows.
 _WIDTH, _HEIGHT = 1200, 800
 

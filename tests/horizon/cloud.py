@@ -29,6 +29,7 @@ from tests.embedded import settings as embedded
 from tests.horizon import companions
 from tests.horizon import dashboard
 from tests.horizon import identity
+from tests.horizon import sites
 from tests.stack import bed
 from tests.stack import daemons
 from tests.stack import settings
@@ -86,7 +87,7 @@ class Cloud:
         # Moves copy files instead of devices.
         os.environ[file_driver.FOLDER] = self.bed.simulator.state_dir
         os.environ['PYTHONPATH'] = str(daemons.ROOT)
-        self.bed.stack.start()
+        self.bed.stack.start(sites.PATIENCE)
 
     def start_keystone(self) -> None:
         """Start Keystone; it knows all services and the user then."""
@@ -103,7 +104,7 @@ class Cloud:
             service.launch(self.keystone.middleware(),
                            self.bed.stack.broker.url)
         for service in self.companions:
-            service.daemon.wait()
+            service.daemon.wait(sites.PATIENCE)
 
     def client(self, account: identity.Account) -> cli.OpenStackClient:
         """Return the ``openstack`` command of a user."""

@@ -110,7 +110,7 @@ class Companion:
         for words in commands:
             daemons.run([programs.command(f'{self.name}-manage'),
                          '--config-file', str(self._config), *words],
-                        self._folder / 'manage.out')
+                        self._folder / 'manage.out', sites.PATIENCE)
 
 
 class Glance(Companion):

@@ -58,7 +58,7 @@ class Dashboard:
         self._folder.mkdir(mode=0o700)
         self._administrate('collectstatic', '--noinput')
         self._administrate('compress', '--force')
-        self.daemon.start()
+        self.daemon.start(sites.PATIENCE)
 
     def close(self) -> None:
         """End it at once. Idempotent."""
@@ -68,4 +68,4 @@ class Dashboard:
         daemons.run(['env', *(f'{name}={value}' for name, value
                               in self._environment.items()),
                      programs.command('django-admin'), *words],
-                    self._folder / 'django-admin.out')
+                    self._folder / 'django-admin.out', sites.PATIENCE)

@@ -129,7 +129,7 @@ class Keystone:
             '--bootstrap-region-id', REGION,
             '--bootstrap-public-url', self.url,
             '--bootstrap-internal-url', self.url)
-        self.daemon.start()
+        self.daemon.start(sites.PATIENCE)
         self.register(self._service)
 
     def register(self, account: Account) -> None:
@@ -182,4 +182,4 @@ class Keystone:
     def _manage(self, *words: str) -> None:
         daemons.run([programs.command('keystone-manage'), '--config-file',
                      str(self._config), *words],
-                    self._folder / 'manage.out')
+                    self._folder / 'manage.out', sites.PATIENCE)

@@ -133,7 +133,7 @@ class Table:
         return dict(zip(heads, self._window.texts(f'{self._row(item)} td'),
                         strict=False))
 
-    def wait(self, item: str, timeout: float = 60.0, **wanted: str) -> None:
+    def wait(self, item: str, timeout: float = 120.0, **wanted: str) -> None:
         """Wait until a row says something, without loading the page again.
 
         :param wanted: by column.

@@ -21,6 +21,10 @@ from tests.horizon import serve
 from tests.stack import daemons
 from tests.stack import ports
 
+# Seconds that a service may take to serve, and a command to end: much longer
+# than they do, unless the machine has other things to do.
+PATIENCE = 300.0
+
 
 class Site:
     """A WSGI application in a process of its own, on a port that stays.
