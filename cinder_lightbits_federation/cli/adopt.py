@@ -40,6 +40,7 @@ from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cli.progress import over
+from cinder_lightbits_federation.cli.progress import Tally
 from cinder_lightbits_federation.lightbits import certificates
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.settings import PoolMode
@@ -167,11 +168,8 @@ class Planning(AdoptCommand):
             session.host, session.cluster_name,
             lambda name: name if by_pool else FEDERATION_POOL)
         clusters = {item.name: item for item in session.registry.clusters}
-        return Planner(target, clusters, self._told).plan(sources, names)
-
-    def _told(self, cluster: str, count: int) -> None:
-        if base.is_terminal(self.app.stderr):
-            self.say(f'{count} objects read from cluster {cluster}')
+        with contextlib.closing(Tally(self.app.stderr)) as tally:
+            return Planner(target, clusters, tally).plan(sources, names)
 
     def conclude(self, plan: Plan) -> base.Table:
         """:returns: what is to be done, and what stands against it."""

@@ -15,8 +15,8 @@
 from __future__ import annotations
 
 import argparse
-import threading
-from typing import Any, TextIO
+import contextlib
+from typing import Any
 
 from cinder_lightbits_federation.audit.arrays import Arrays
 from cinder_lightbits_federation.audit.checker import GRACE
@@ -30,6 +30,7 @@ from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.columns import Size
 from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.cli.progress import Tally
 from cinder_lightbits_federation.cli import repair
 
 SHORT = ('severity', 'kind', 'cluster', 'object_name', 'cinder_id', 'age',
@@ -39,31 +40,6 @@ FULL = ('severity', 'kind', 'resource', 'cluster', 'cluster_uuid',
         'space', 'evidence', 'advice')
 
 SEVERITIES = [severity.value for severity in Severity]
-
-
-class Progress:
-    """Counts what was read, on a terminal only. Thread-safe."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._shown = base.is_terminal(stream)
-        self._lock = threading.Lock()
-        self._counts: dict[str, int] = {}
-
-    def __call__(self, cluster: str, count: int) -> None:
-        with self._lock:
-            self._counts[cluster] = self._counts.get(cluster, 0) + count
-            if self._shown:
-                told = ', '.join(f'{name} {number}' for name, number
-                                 in sorted(self._counts.items()))
-                self._stream.write(f'\r\x1b[Kobjects read: {told}')
-                self._stream.flush()
-
-    def end(self) -> None:
-        """Clear the line."""
-        if self._shown and self._counts:
-            self._stream.write('\r\x1b[K')
-            self._stream.flush()
 
 
 class Auditing(base.ListCommand):
@@ -86,11 +62,8 @@ class Auditing(base.ListCommand):
 
     def report(self, parsed_args: argparse.Namespace) -> Report:
         """Audit, and tell the figures."""
-        progress = Progress(self.app.stderr)
-        try:
-            report = self._auditor(parsed_args, progress).run()
-        finally:
-            progress.end()
+        with contextlib.closing(Tally(self.app.stderr)) as tally:
+            report = self._auditor(parsed_args, tally).run()
         self._summarise(report)
         return report
 
@@ -101,13 +74,13 @@ class Auditing(base.ListCommand):
         if report.silent:
             self.settle_for(Outcome.SILENT)
 
-    def _auditor(self, parsed_args: argparse.Namespace, progress: Progress
+    def _auditor(self, parsed_args: argparse.Namespace, tally: Tally
                  ) -> Auditor:
         session = self.session
         projects = {session.settings.project, *wanted_projects()}
         return Auditor(
             Arrays(session.registry, projects, parsed_args.all_projects,
-                   progress),
+                   tally),
             session.database, session.owner,
             settle=parsed_args.second_look,
             grace=parsed_args.grace)

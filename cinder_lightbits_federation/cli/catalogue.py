@@ -154,11 +154,16 @@ class Catalogue(Generic[T]):
 
     :param projects: gives the projects of a cluster, by its own names.
     :param deadline: gives the deadline of one round of questions.
+    :param told: called with the name of a cluster and how many objects were
+        read from it since it was called last.
     """
 
     def __init__(self, registry: Registry, clusters: Sequence[Cluster],
                  projects: Callable[[Cluster], set[str]], source: Source[T],
-                 deadline: Callable[[], Deadline]) -> None:
+                 deadline: Callable[[], Deadline],
+                 told: Callable[[str, int], None] = lambda name, count: None
+                 ) -> None:
+        self._told = told
         self._registry = registry
         self._clusters = list(clusters)
         self._projects = projects
@@ -260,6 +265,7 @@ class Catalogue(Generic[T]):
         size = min(PAGE, most or PAGE)
         while True:
             page = self._source.page(cluster, project, size, after)
+            self._told(cluster.name, len(page))
             yield from filter(self._source.keeps, page)
             if len(page) < size:
                 return

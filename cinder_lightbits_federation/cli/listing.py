@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import contextlib
 import datetime
+import io
 import re
 from typing import Any, Generic, TypeVar
 
@@ -40,6 +42,7 @@ from cinder_lightbits_federation.cli.kinds import VolumeKind
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli.outcome import UsageError
+from cinder_lightbits_federation.cli.progress import Tally
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
@@ -60,9 +63,11 @@ class Objects(base.CommandMixin, Generic[T]):
     kind: Kind[T]
 
     def catalogue(self, source: Source[T], names: Sequence[str] = (),
-                  projects: Sequence[str] = ()) -> Catalogue[T]:
+                  projects: Sequence[str] = (), tally: Tally | None = None
+                  ) -> Catalogue[T]:
         """:returns: the objects of some clusters and projects, or of all.
 
+        :param tally: counts what is read.
         :raises UsageError: a cluster or a project has another name.
         """
         session = self.session
@@ -78,7 +83,8 @@ class Objects(base.CommandMixin, Generic[T]):
         def local(cluster: Cluster) -> set[str]:
             return projects_on(cluster, wanted)
 
-        return Catalogue(registry, asked, local, source, session.deadline)
+        return Catalogue(registry, asked, local, source, session.deadline,
+                         tally or Tally(io.StringIO()))
 
     def rows(self, items: Sequence[Item[T]]) -> list[dict[str, Any]]:
         """:returns: all columns of some objects."""
@@ -186,9 +192,10 @@ class ObjectList(Objects[T], base.ListCommand):
         source = self.kind.source(
             parsed_args.all_states, origin,
             getattr(parsed_args, 'failure_domain', None))
-        page = self.catalogue(source, parsed_args.cluster,
-                              parsed_args.project).page(
-            parsed_args.limit, parsed_args.marker)
+        with contextlib.closing(Tally(self.app.stderr)) as tally:
+            page = self.catalogue(
+                source, parsed_args.cluster, parsed_args.project, tally
+            ).page(parsed_args.limit, parsed_args.marker)
         self.tell_silent(self.session.registry, dict(page.silent))
         if page.more is not None:
             self.say(f'There are more: --marker {page.more}')

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import contextlib
+import threading
 from typing import TextIO, TypeVar
 
 from cinder_lightbits_federation.cli import base
@@ -66,6 +67,32 @@ class Bar:
     def close(self) -> None:
         """Clear the line. Idempotent."""
         if self._shown:
+            self._shown = False
+            self._stream.write('\r\x1b[K')
+            self._stream.flush()
+
+
+class Tally:
+    """Counts what was read, on a terminal only. Thread-safe."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = base.is_terminal(stream)
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+
+    def __call__(self, cluster: str, count: int) -> None:
+        with self._lock:
+            self._counts[cluster] = self._counts.get(cluster, 0) + count
+            if self._shown:
+                told = ', '.join(f'{name} {number}' for name, number
+                                 in sorted(self._counts.items()))
+                self._stream.write(f'\r\x1b[Kobjects read: {told}')
+                self._stream.flush()
+
+    def close(self) -> None:
+        """Clear the line. Idempotent."""
+        if self._shown and self._counts:
             self._shown = False
             self._stream.write('\r\x1b[K')
             self._stream.flush()

@@ -18,7 +18,7 @@ import dataclasses
 import io
 import json
 import os
-from typing import Any
+from typing import Any, TextIO
 
 from cinder_lightbits_federation.cli import main
 from cinder_lightbits_federation.cli.outcome import Outcome
@@ -77,7 +77,7 @@ class CliTestCase(audit_base.AuditTestCase):
         """:returns: the path of a file of this test."""
         return os.path.join(self.folder, name)
 
-    def command(self, *argv: str, stderr: io.StringIO | None = None,
+    def command(self, *argv: str, stderr: TextIO | None = None,
                 stdin: io.StringIO | None = None) -> Result:
         """Run the command; nobody is at the terminal."""
         out, err = io.StringIO(), stderr or io.StringIO()
@@ -90,7 +90,8 @@ class CliTestCase(audit_base.AuditTestCase):
                 '--timeout', '30', '--connect-timeout', '10', *argv])
         except SystemExit as exc:  # How argparse ends.
             code = exc.code
-        return Result(Outcome(code), out.getvalue(), err.getvalue())
+        told = err.getvalue() if isinstance(err, io.StringIO) else ''
+        return Result(Outcome(code), out.getvalue(), told)
 
     def rows(self, *argv: str, outcome: Outcome = Outcome.CLEAN
              ) -> Any:
