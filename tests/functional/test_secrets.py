@@ -91,7 +91,13 @@ class EverythingLoggedTest(test_lifecycle.ThreeClusters):
                     ('credential', 'create', '--directory',
                      str(self.folder / 'keys')),
                     ('cluster', 'refresh', 'west', '--dry-run'),
-                    ('volume', 'list'), ('audit',))])],
+                    ('volume', 'list'), ('snapshot', 'list'),
+                    ('image', 'list'), ('job', 'list'), ('capacity',),
+                    ('placement', 'explain', '--size', '1'),
+                    ('placement', 'last'), ('cluster', 'status'),
+                    ('drain', 'plan', 'west'), ('rebalance', 'plan'),
+                    ('cluster', 'detach', 'west'),
+                    ('pools', 'check-switch'), ('audit',))])],
             capture_output=True, text=True, timeout=300, check=False)
         self.assertIn(done.returncode, (0, 1), done.stderr)
         return {'output': done.stdout, 'errors': done.stderr,
