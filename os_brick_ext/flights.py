@@ -17,11 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Hashable
 from concurrent import futures
+import contextlib
 import dataclasses
 import threading
 import time
 from typing import Any
 from typing import TypeVar
+
+from os_brick_ext import timing
 
 T = TypeVar('T')
 
@@ -52,7 +55,8 @@ class Flights:
         self._lock = threading.Lock()
         self._known: dict[Hashable, _Flight] = {}
 
-    def join(self, key: Hashable, act: Callable[[], T], since: float) -> T:
+    def join(self, key: Hashable, act: Callable[[], T], since: float,
+             patience: float | None = None) -> T:
         """Do something, unless another thread is doing it or has done it.
 
         What is under way may have begun a moment ago, so its outcome is as
@@ -63,20 +67,34 @@ class Flights:
             monotonic time: what was begun and done after that is not done
             again. So those who come together do it once, however they take
             turns.
+        :param patience: seconds to wait for what another thread is doing; by
+            default, until it is done.
         :returns: what `act` returned, for one of them.
+        :raises TimedOut: it is still being done by another thread.
         :raises BaseException: what it raised.
         """
+        while True:
+            flight, mine = self._flight(key, since)
+            if mine:
+                self._fly(key, flight.outcome, act)
+            with contextlib.suppress(futures.CancelledError):
+                outcome: T = _landed(flight.outcome, patience)
+                return outcome
+
+    def _flight(self, key: Hashable, since: float) -> tuple[_Flight, bool]:
+        """:returns: what to wait for, and whether the caller has to do it."""
         with self._lock:
-            flight = self._known.get(key)
-            joined = flight is not None and flight.good(since)
-            if flight is None or not joined:
-                flight = _Flight()
-                self._forget(flight.began - KEPT)
-                self._known[key] = flight
-        if not joined:
-            self._fly(key, flight.outcome, act)
-        outcome: T = flight.outcome.result()
-        return outcome
+            known = self._known.get(key)
+            if known is not None and known.good(since):
+                return known, False
+            flight = self._known[key] = _Flight()
+            self._forget(flight.began - KEPT)
+            return flight, True
+
+    def clear(self) -> None:
+        """Forget all, and who does it."""
+        self._lock = threading.Lock()
+        self._known.clear()
 
     def _forget(self, before: float) -> None:
         for key, flight in list(self._known.items()):
@@ -91,5 +109,19 @@ class Flights:
             # Nobody but who waits for it already is to have an error.
             with self._lock:
                 del self._known[key]
-            outcome.set_exception(exc)
+            if isinstance(exc, Exception):
+                outcome.set_exception(exc)
+            else:
+                # This thread is made to end, and no other: one of those who
+                # wait does it.
+                outcome.cancel()
             raise
+
+
+def _landed(outcome: futures.Future[Any], patience: float | None) -> Any:
+    try:
+        return outcome.result(patience)
+    except TimeoutError:
+        if outcome.done():
+            raise
+        raise timing.TimedOut('what another thread is doing') from None

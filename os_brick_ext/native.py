@@ -33,6 +33,7 @@ from concurrent import futures
 import contextlib
 import errno
 import hashlib
+import os
 from typing import TypeVar
 
 from oslo_context import context
@@ -60,6 +61,8 @@ WORKERS = 8
 Problems = dict[str, str]
 
 _FLIGHTS = flights.Flights()
+# What a thread of the parent was doing, nobody does in the child.
+os.register_at_fork(after_in_child=_FLIGHTS.clear)
 
 
 class Native:
@@ -89,10 +92,15 @@ class Native:
         :raises NotReady: a kernel module, NQN or host id is missing.
         :raises NotVisible: no node is connected.
         """
-        connected, problems = _FLIGHTS.join(
-            (self._settings.lock_folder, props.subsystem_nqn, props.nodes,
-             props.nvme_endpoints), lambda: self._reach(props),
-            deadline.started)
+        try:
+            connected, problems = _FLIGHTS.join(
+                (self._settings.lock_folder, props.subsystem_nqn, props.nodes,
+                 props.nvme_endpoints), lambda: self._reach(props, deadline),
+                deadline.started, deadline.remaining())
+        except timing.TimedOut as exc:
+            raise errors.NotVisible(
+                f'volume {props.volume_uuid}: the connections to '
+                f'{props.subsystem_nqn} are not made yet: {exc}') from exc
         if not connected:
             raise errors.NotVisible(
                 f'volume {props.volume_uuid}: no node of '
@@ -100,8 +108,8 @@ class Native:
                 f'{_listed(problems)}')
         return True
 
-    def _reach(self, props: conn_props.ConnectionProperties
-               ) -> tuple[bool, Problems]:
+    def _reach(self, props: conn_props.ConnectionProperties,
+               deadline: timing.Deadline) -> tuple[bool, Problems]:
         """Connect to a cluster; which volume it is for does not matter.
 
         :returns: whether a node is connected, and which are not, and why.
@@ -117,11 +125,11 @@ class Native:
             raise errors.NotReady(
                 f'kernel module nvme_fabrics is missing; {ways.LOAD_HINT}')
         identity = host.identity()
-        known = self._endpoints(props, identity, problems)
+        known = self._endpoints(props, identity, deadline, problems)
         missing = known - self._connected(nqn)
         answering = self._answering(missing, problems)
         if answering:
-            with self._locked(nqn, self._deadline()):
+            with self._locked(nqn, deadline):
                 _each(lambda endpoint: self._connect(
                     endpoint, nqn, identity, problems),
                     answering - self._connected(nqn))
@@ -167,7 +175,7 @@ class Native:
         return set(self._kernel.endpoints(subsystem_nqn))
 
     def _endpoints(self, props: conn_props.ConnectionProperties,
-                   identity: host.Identity,
+                   identity: host.Identity, deadline: timing.Deadline,
                    problems: Problems) -> set[str]:
         """:returns: where the nodes of the cluster are, as far as known.
 
@@ -177,7 +185,7 @@ class Native:
             return set(props.nvme_endpoints)
         return nodes.Discovery(
             self._root, self._settings.probe_timeout).endpoints(
-                props, identity, problems)
+                props, identity, deadline, problems)
 
     def _answering(self, endpoints: set[str],
                    problems: Problems) -> set[str]:

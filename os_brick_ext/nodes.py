@@ -20,6 +20,7 @@ from os_brick_ext import conn_props
 from os_brick_ext import fabrics
 from os_brick_ext import host
 from os_brick_ext import probe
+from os_brick_ext import timing
 from os_brick_ext import ways
 
 # However many services refer to others, and those to others.
@@ -37,20 +38,21 @@ class Discovery:
         self._probe_timeout = probe_timeout
 
     def endpoints(self, props: conn_props.ConnectionProperties,
-                  identity: host.Identity,
+                  identity: host.Identity, deadline: timing.Deadline,
                   problems: dict[str, str]) -> set[str]:
         """:returns: what the first service says that knows the cluster.
 
         Each is asked once. One that does not know the cluster may refer to
         others, which are asked after those that the properties name.
 
+        :param deadline: when it is over, no more of them are asked.
         :param problems: takes up which services were of no use, and why.
         """
         waiting = collections.deque(
             conn_props.join_endpoint(node.address, node.port)
             for node in props.nodes)
         seen = set(waiting)
-        while waiting:
+        while waiting and not deadline.expired():
             service = waiting.popleft()
             try:
                 page = self._page(service, identity)

@@ -19,8 +19,10 @@ from unittest import mock
 
 from os_brick_ext import conn_props
 from os_brick_ext import errors
+from os_brick_ext import host
 from os_brick_ext import nodes
 from os_brick_ext import probe
+from os_brick_ext import timing
 from tests.unit.brick import base
 
 
@@ -73,6 +75,14 @@ class NodesTest(base.NativeTestCase):
             errors.NotVisible, self.connector().connect_volume, self.data)
         for one in (first, second):
             self.assertIn(f'{one.endpoint}: does not know', str(error))
+
+    def test_none_is_asked_when_time_is_over(self) -> None:
+        up = self.listener()
+        self.stock(conn_props.DiscoveryNode.at(up.endpoint))
+        self.assertEqual(set(), nodes.Discovery(self.kernel, 5.0).endpoints(
+            conn_props.ConnectionProperties.from_dict(self.data),
+            host.identity(), timing.Deadline.after(0), {}))
+        self.assertEqual([], self.calls('discover'))
 
     def test_there_is_a_bound_to_referrals(self) -> None:
         up = self.listener()

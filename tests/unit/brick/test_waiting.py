@@ -287,6 +287,42 @@ class FlightsTest(test_base.BaseTestCase):
             self.assertIsInstance(one.exception(), ZeroDivisionError)
         self.assertEqual(1, self.calls)
 
+    def test_one_that_is_ended_takes_nobody_along(self) -> None:
+        """As eventlet ends a green thread."""
+        class Ended(BaseException):
+            pass
+
+        def act() -> int:
+            if self.act() == 1:
+                raise Ended
+            return self.calls
+
+        done = self.together(act, (Key(),) * 3)
+        self.assertIsInstance(done[0].exception(), Ended)
+        for one in done[1:]:
+            self.assertIn(one.result(), (2, 3))
+
+    def test_nobody_waits_for_ever(self) -> None:
+        with futures.ThreadPoolExecutor(1) as pool:
+            first = pool.submit(self.flights.join, 'one', self.act,
+                                self.began)
+            self.started.wait(base.PATIENCE)
+            self.assertRaises(timing.TimedOut, self.flights.join, 'one',
+                              self.act, math.inf, 0.01)
+            self.go_on.set()
+            self.assertEqual(1, first.result())
+
+    def test_its_own_timeout_is_no_other(self) -> None:
+        fail = mock.Mock(side_effect=TimeoutError('of the node'))
+        self.assertRaises(TimeoutError, self.flights.join, 'one', fail, 0.0,
+                          60.0)
+
+    def test_a_child_starts_anew(self) -> None:
+        self.go_on.set()
+        self.flights.join('one', self.act, self.began)
+        self.flights.clear()
+        self.assertEqual(2, self.flights.join('one', self.act, self.began))
+
     def test_the_next_one_starts_anew(self) -> None:
         self.go_on.set()
         self.assertRaises(
