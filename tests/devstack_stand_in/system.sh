@@ -24,7 +24,7 @@ function process_file {
 }
 
 # A process that has ended may stay a zombie where nobody waits for it.
-function is_running {
+function daemon_runs {
     [[ -f $(process_file "$1") ]] \
         && grep -q -s '^State:[[:space:]]*[^XZ]' \
         "/proc/$(<"$(process_file "$1")")/status"
@@ -35,7 +35,7 @@ function start_daemon {
     local command variables
     eval "command=($2)"
     eval "variables=(${3:-})"
-    if ! is_running "$1"; then
+    if ! daemon_runs "$1"; then
         (cd / && exec env -i PATH="${PATH}" "${variables[@]}" \
             setsid "${command[@]}" >"${STAND_IN}/$1.log" 2>&1 </dev/null) &
         echo $! >"$(process_file "$1")"
@@ -44,10 +44,10 @@ function start_daemon {
 
 function stop_daemon {
     local tries
-    if is_running "$1"; then
+    if daemon_runs "$1"; then
         kill "$(<"$(process_file "$1")")"
         for ((tries = 0; tries < 200; tries++)); do
-            is_running "$1" || break
+            daemon_runs "$1" || break
             sleep 0.05
         done
     fi
