@@ -37,6 +37,7 @@ from cinder_lightbits_federation.goldenrules import Flavour
 from cinder_lightbits_federation.goldenrules import GoldenPolicy
 from cinder_lightbits_federation.goldenrules import Image
 from cinder_lightbits_federation.goldenrules import WantedMaster
+from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation.mastermaker import MasterMaker
 from cinder_lightbits_federation.masters import Masters
@@ -236,8 +237,10 @@ class Golden:
             except TROUBLE as exc:
                 LOG.info('Master %s stays on cluster %s: %s',
                          master.volume.name, cluster.name, exc)
-        for project in {master.volume.project for master in masters}:
-            self._remove_strays(cluster, project)
+        # Where the last master was removed its snapshot may have been left.
+        for project in sorted(projects):
+            with contextlib.suppress(lb_errors.NotFound, lb_errors.Forbidden):
+                self._remove_strays(cluster, project)
 
     def _remove_strays(self, cluster: Cluster, project: str) -> None:
         for snapshot in self.masters.strays(cluster, project,

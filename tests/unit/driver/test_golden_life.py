@@ -21,6 +21,7 @@ import uuid
 from cinder_lightbits_federation import driver as lb_driver
 from cinder_lightbits_federation import golden
 from cinder_lightbits_federation import goldenrules
+from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation import mastermaker
 from cinder_lightbits_federation import masters
 from cinder_lightbits_federation import sweeper
@@ -147,6 +148,19 @@ class SweepTest(base.GoldenTestCase):
         self.assertEqual([used['id']], self.kept())
         self.boot(drv, old)
         self.assertEqual(3, len(self.downloads))
+
+    def test_the_snapshot_of_the_last_one_goes_later(self) -> None:
+        drv = self.golden_driver(lightbits_golden_image_max_idle=1)
+        self.images(drv, 1)
+        self.now += 3 * goldenrules.DAY
+        with mock.patch.object(
+                drv.federation.golden.masters, 'drop', autospec=True,
+                side_effect=lb_errors.Unreachable('away')):
+            drv.federation.golden.sweep(())
+        self.assertEqual([], self.kept())
+        self.assertEqual(1, len(self.snapshots()))
+        drv.federation.golden.sweep(['of-no-cluster'])
+        self.wait(lambda: not self.snapshots() or None)
 
     def test_used_again_while_it_was_to_go(self) -> None:
         drv = self.golden_driver(lightbits_golden_image_max_idle=1)
