@@ -22,12 +22,15 @@ from keystoneauth1 import exceptions as auth_exceptions
 import openstack
 from openstack import exceptions
 
+from cinder_lightbits_federation.drain.mover import CloudUnavailable
 from cinder_lightbits_federation.drain.mover import MoveRefused
 from cinder_lightbits_federation.drain.mover import Phase
 from cinder_lightbits_federation import errors
 
 # The first with clusters of services.
 MICROVERSION = '3.16'
+# Answers that say nothing of the request: 429, and 5xx.
+TOO_MANY, SERVER_ERROR = 429, 500
 NOT_MOVING = (None, '', 'none', 'success', 'error')
 
 
@@ -65,13 +68,13 @@ class CinderCloud:
 
     def migrate(self, volume_id: str) -> None:
         """See `Cloud`. Users cannot change the volume until it has moved."""
-        with told(MoveRefused):
+        with told(MoveRefused, CloudUnavailable):
             self._proxy.migrate_volume(volume_id, lock_volume=True,
                                        **self._target)
 
     def phase(self, volume_id: str) -> Phase:
         """See `Cloud`."""
-        with told(MoveRefused):
+        with told(MoveRefused, CloudUnavailable):
             try:
                 found = self._proxy.get_volume(volume_id)
             except exceptions.NotFoundException:
@@ -81,20 +84,38 @@ class CinderCloud:
 
     def forget_migration(self, volume_id: str) -> None:
         """See `Cloud`."""
-        with told(MoveRefused):
+        with told(MoveRefused, CloudUnavailable):
             self._proxy.reset_volume_status(
                 volume_id, status='available', attach_status=None,
                 migration_status='none')
 
 
 @contextlib.contextmanager
-def told(refusal: Callable[[str], Exception]) -> Iterator[None]:
+def told(refusal: Callable[[str], Exception],
+         unavailable: Callable[[str], Exception] | None = None
+         ) -> Iterator[None]:
     """Tell what the client raises as an error of ours.
 
     :param refusal: makes it of the text.
+    :param unavailable: likewise, of what may pass by itself; None if that
+        is all the same.
     """
     try:
         yield
     except (exceptions.SDKException,
             auth_exceptions.ClientException) as exc:
-        raise refusal(str(exc)) from exc
+        make = unavailable if _passes(exc) else None
+        raise (make or refusal)(str(exc)) from exc
+
+
+def _passes(exc: Exception) -> bool:
+    """Whether an answer may be another one when asked again."""
+    if isinstance(exc, (auth_exceptions.ConnectionError,
+                        auth_exceptions.DiscoveryFailure,
+                        exceptions.ServiceDiscoveryException)):
+        return True
+    # Of Cinder or of Keystone.
+    status = getattr(exc, 'status_code', None) or getattr(
+        exc, 'http_status', None)
+    return isinstance(status, int) and (
+        status == TOO_MANY or status >= SERVER_ERROR)

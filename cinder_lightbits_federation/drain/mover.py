@@ -39,12 +39,19 @@ PATIENCE = 365 * 86400.0
 MIGRATE = 'migrate'
 # A move that was begun here is given so many leases to be claimed.
 LEASES = 2
+# Seconds after which a volume that Cinder answers for, but whose move it keeps
+# failing to begin, has failed.
+DOUBT = 600.0
 # Failures that the message names; all of them are in the checkpoint.
 TOLD = 3
 
 
 class MoveRefused(errors.FederationError):
     """Cinder does not move the volume; nothing was changed."""
+
+
+class CloudUnavailable(errors.FederationError):
+    """Cinder's API did not answer for now; what was asked may be done."""
 
 
 class MovesFailed(errors.FederationError):
@@ -60,7 +67,10 @@ class Phase(enum.Enum):
 
 
 class Cloud(Protocol):
-    """Cinder's API, as far as it is needed. All raise MoveRefused."""
+    """Cinder's API, as far as it is needed.
+
+    All raise MoveRefused and CloudUnavailable.
+    """
 
     def migrate(self, volume_id: str) -> None:
         """Ask for a volume to be moved within its backend."""
@@ -124,6 +134,11 @@ class Mover:
         self._failed: dict[str, str] = {}
         self._running: dict[str, Item] = {}
         self._since: dict[str, float] = {}
+        # Asked for, but there was no answer: to be begun, and since when; to
+        # be ended.
+        self._in_doubt: dict[str, float] = {}
+        self._left: set[str] = set()
+        self._away = False
         self._moved = 0
         self._size = 0
 
@@ -166,19 +181,28 @@ class Mover:
               blocked: Mapping[str, str]) -> bool | None:
         """Look at what is under way and begin more.
 
+        While Cinder does not answer nothing is known, so nothing is judged:
+        the next step asks again.
+
         :returns: True when something has ended or begun.
         """
         task.check()
-        ended = [item for item in list(self._running.values())
-                 if self._has_ended(item)]
-        for item in ended:
-            del self._running[item.id]
-        begun = False
-        while (queue and len(self._running) < self._at_once
-               and self._due()):
-            self._begin(queue.pop(0))
-            begun = True
-        if not ended and not begun:
+        left = len(queue) + len(self._running), len(queue)
+        try:
+            for item in list(self._running.values()):
+                if self._has_ended(item):
+                    del self._running[item.id]
+            while (queue and len(self._running) < self._at_once
+                   and self._due()):
+                self._begin(queue[0])
+                del queue[0]
+        except CloudUnavailable as exc:
+            if not self._away:
+                LOG.warning('Moves wait for Cinder: %s', exc)
+            self._away = True
+        else:
+            self._away = False
+        if left == (len(queue) + len(self._running), len(queue)):
             return None
         self._save(task, queue, blocked)
         return True
@@ -189,18 +213,42 @@ class Mover:
         return time.monotonic() >= self._began + self._begun / self._rate
 
     def _begin(self, item: Item) -> None:
-        self._begun += item.size
+        """Begin a move, or fail it.
+
+        :raises CloudUnavailable: it may have begun; to be called again.
+        """
         try:
-            self._cloud.migrate(item.id)
+            if not self._was_begun(item):
+                self._ask(item)
         except MoveRefused as exc:
             self._fail(item, str(exc))
         else:
             LOG.info('Volume %s is being moved off cluster %s.', item.id,
                      item.source)
+            self._begun += item.size
             self._running[item.id] = item
             self._since[item.id] = time.monotonic()
+        self._in_doubt.pop(item.id, None)
+
+    def _ask(self, item: Item) -> None:
+        since = self._in_doubt.setdefault(item.id, time.monotonic())
+        try:
+            self._cloud.migrate(item.id)
+        except CloudUnavailable as exc:
+            if time.monotonic() - since > DOUBT:
+                raise MoveRefused(str(exc)) from exc
+            raise
+
+    def _was_begun(self, item: Item) -> bool:
+        """Whether a request that got no answer has come to something."""
+        if item.id not in self._in_doubt:
+            return False
+        phase = self._cloud.phase(item.id)
+        return phase is not Phase.AT_REST or self._place_of(
+            item.id) != item.source
 
     def _has_ended(self, item: Item) -> bool:
+        """:raises CloudUnavailable: that is not known now."""
         try:
             phase = self._cloud.phase(item.id)
             if phase is Phase.MOVING:
@@ -210,6 +258,9 @@ class Mover:
             return True
         if phase is Phase.AT_REST and self._place_of(
                 item.id) == item.source:
+            if item.id in self._left:
+                self._left.discard(item.id)
+                return True
             self._fail(item, 'Cinder has ended its migration and it is where '
                              'it was; the log of the service says why')
         elif phase is Phase.AT_REST:
@@ -234,7 +285,9 @@ class Mover:
             return False
         LOG.warning('Nobody moves volume %s any more: it is begun again.',
                     item.id)
+        self._left.add(item.id)
         self._cloud.forget_migration(item.id)
+        self._left.discard(item.id)
         return True
 
     def _fail(self, item: Item, why: str) -> None:

@@ -14,6 +14,7 @@ import threading
 import time
 from typing import Any
 
+import fixtures
 import sqlalchemy as sa
 
 from cinder_lightbits_federation.copy import errors as copy_errors
@@ -45,6 +46,8 @@ class Cinder:
         self.begun: list[str] = []
         self.forgotten: list[str] = []
         self.most = 0
+        self.away = 0
+        self.lost = 0
 
     def look(self) -> Round:
         """What is left to do."""
@@ -58,14 +61,25 @@ class Cinder:
     def item(self, name: str) -> Item:
         return Item(name, OLD, self.sizes[name])
 
+    def answer(self) -> None:
+        """Do so, unless it is away for some more questions."""
+        if self.away:
+            self.away -= 1
+            raise mover.CloudUnavailable('503')
+
     def migrate(self, volume_id: str) -> None:
+        self.answer()
         if volume_id in self.refused:
             raise mover.MoveRefused(self.refused[volume_id])
         self.begun.append(volume_id)
         self.moving[volume_id] = self.looks
         self.most = max(self.most, len(self.moving))
+        if self.lost:
+            self.lost -= 1
+            raise mover.CloudUnavailable('the reply was lost')
 
     def phase(self, volume_id: str) -> Phase:
+        self.answer()
         if volume_id not in self.moving:
             return (Phase.AT_REST if volume_id in self.places
                     else Phase.GONE)
@@ -78,6 +92,7 @@ class Cinder:
         return Phase.AT_REST
 
     def forget_migration(self, volume_id: str) -> None:
+        self.answer()
         self.forgotten.append(volume_id)
         self.stuck.discard(volume_id)
         del self.moving[volume_id]
@@ -122,6 +137,62 @@ class MoverTestCase(base.JobsTestCase):
         again = self.run_job(cinder)
         self.assertEqual((job.id, 3, 3), (again.id, again.done,
                                           again.checkpoint['moved']))
+
+    def test_an_outage_fails_nothing(self) -> None:
+        cinder = Cinder({f'v{number}': 10 for number in range(5)}, looks=2)
+        cinder.away = 3
+        before = cinder.migrate
+
+        def migrate(volume_id: str) -> None:
+            before(volume_id)
+            # While this one is under way.
+            cinder.away = 1
+
+        cinder.migrate = migrate  # type: ignore[method-assign]
+        job = self.run_job(cinder)
+        self.assertEqual((5, {}), (job.checkpoint['moved'],
+                                   job.checkpoint['failed']))
+        self.assertEqual(5, len(cinder.begun))
+
+    def test_an_outage_is_not_hammered(self) -> None:
+        cinder = Cinder({f'v{number}': 1 for number in range(50)})
+        cinder.away = 10 ** 6
+        held = self.desk().begin('drain', OLD, {})
+        stopping = threading.Event()
+        timer = threading.Timer(1, stopping.set)
+        timer.start()
+        self.addCleanup(timer.cancel)
+        moves = mover.Mover(cinder, self.book, cinder.look,
+                            cinder.places.get, 10)
+        self.assertRaises(runner.Stopping, moves.run,
+                          runner.Task(held, stopping))
+        self.assertGreater(50, 10 ** 6 - cinder.away)
+        self.assertEqual({}, held.load()['failed'])
+
+    def test_a_move_whose_reply_was_lost_is_not_asked_for_again(self) -> None:
+        for looks in (0, 3):
+            cinder = Cinder({'a': 1, 'b': 1}, looks=looks)
+            cinder.lost = 2
+            job = self.run_job(cinder)
+            self.assertEqual(['a', 'b'], cinder.begun)
+            self.assertEqual((2, {}), (job.checkpoint['moved'],
+                                       job.checkpoint['failed']))
+
+    def test_what_is_never_begun_has_failed(self) -> None:
+        """Cinder answers for it, but cannot begin its move."""
+        self.useFixture(fixtures.MonkeyPatch(f'{mover.__name__}.DOUBT', 0))
+        cinder = Cinder({'a': 1, 'b': 1})
+        before = cinder.migrate
+
+        def migrate(volume_id: str) -> None:
+            if volume_id == 'a':
+                raise mover.CloudUnavailable('500')
+            before(volume_id)
+
+        cinder.migrate = migrate  # type: ignore[method-assign]
+        error = self.assertRaises(mover.MovesFailed, self.run_job, cinder)
+        self.assertIn('1 volumes could not be moved: a: 500', str(error))
+        self.assertEqual({'a': OLD, 'b': NEW}, cinder.places)
 
     def test_what_comes_back_has_failed(self) -> None:
         cinder = Cinder({'a': 1, 'b': 1})
