@@ -22,12 +22,12 @@ from typing import Any
 from cinder.common import constants
 from cinder.volume import volume_utils
 from os_brick import exception as brick_exception
-from oslo_concurrency import processutils
 
 from cinder_lightbits_federation.access import HostAccess
 from cinder_lightbits_federation.attachments import Attachment
 from cinder_lightbits_federation import connection
 from cinder_lightbits_federation.copy.devices import Device
+from cinder_lightbits_federation.copy.devices import HELPER_FAILURES
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation import records
 from cinder_lightbits_federation.settings import Network
@@ -35,8 +35,7 @@ from os_brick_ext import register
 
 LOG = logging.getLogger(__name__)
 
-_FAILURES = (brick_exception.BrickException,
-             processutils.ProcessExecutionError, OSError)
+_FAILURES = (brick_exception.BrickException, *HELPER_FAILURES, OSError)
 
 
 def choose_connector(configuration: Any) -> None:
@@ -69,9 +68,13 @@ class HostAttacher:
 
     def host(self) -> HostAccess:
         """See `Attacher.host`."""
-        found = volume_utils.brick_get_connector_properties(
-            self._option('use_multipath_for_image_xfer'),
-            self._option('enforce_multipath_for_image_xfer'))
+        try:
+            found = volume_utils.brick_get_connector_properties(
+                self._option('use_multipath_for_image_xfer'),
+                self._option('enforce_multipath_for_image_xfer'))
+        except _FAILURES as exc:
+            raise errors.CopyError(
+                f'os-brick cannot tell of this host: {exc}') from exc
         return records.host_of(found, self._networks())
 
     @contextlib.contextmanager

@@ -14,16 +14,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import contextlib
 from contextlib import AbstractContextManager
 import dataclasses
 import os
 from typing import Protocol
 
+from oslo_concurrency import processutils
+from oslo_privsep import comm
+from oslo_privsep import daemon
+
 from cinder_lightbits_federation.access import HostAccess
 from cinder_lightbits_federation.attachments import Attachment
+from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy.extents import Extent
 from cinder_lightbits_federation.copy import privileged
+
+# What a privileged helper that cannot be started, ended, or is not allowed to
+# run something makes of a call.
+HELPER_FAILURES = (daemon.FailedToDropPrivileges, daemon.ProtocolError,
+                   comm.PrivsepTimeout, processutils.ProcessExecutionError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +59,7 @@ class Mover(Protocol):
         :param fresh: zeros need not be written, the target has them.
         :returns: bytes that were written.
         :raises OSError: a device failed.
+        :raises CopyError: it cannot be done from here.
         """
 
     def differing(self, source: Device, target: Device,
@@ -56,6 +68,7 @@ class Mover(Protocol):
 
         :returns: offsets of what differs.
         :raises OSError: a device failed.
+        :raises CopyError: it cannot be done from here.
         """
 
 
@@ -66,6 +79,7 @@ class Attacher(Protocol):
         """:returns: whom a cluster has to admit.
 
         :raises AccessError: this host has no NQN, or a malformed address.
+        :raises CopyError: it cannot be found out.
         """
 
     def connected(self, attachment: Attachment
@@ -83,16 +97,28 @@ class PrivilegedMover:
     def copy(self, source: Device, target: Device,
              extents: Sequence[Extent], fresh: bool) -> int:
         """See `Mover.copy`."""
-        _read, written = privileged.copy(
-            _volume(source), _volume(target), _spans(extents), fresh)
+        with _told():
+            _read, written = privileged.copy(
+                _volume(source), _volume(target), _spans(extents), fresh)
         return int(written)
 
     def differing(self, source: Device, target: Device,
                   extents: Sequence[Extent]) -> Sequence[int]:
         """See `Mover.differing`."""
-        found: Sequence[int] = privileged.differing(
-            _volume(source), _volume(target), _spans(extents))
+        with _told():
+            found: Sequence[int] = privileged.differing(
+                _volume(source), _volume(target), _spans(extents))
         return found
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (*HELPER_FAILURES, ValueError) as exc:
+        # The last is for a device that is not the volume.
+        raise errors.CopyError(
+            f'the privileged helper cannot copy: {exc}') from exc
 
 
 def _volume(device: Device) -> tuple[str, str]:

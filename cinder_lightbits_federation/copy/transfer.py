@@ -108,6 +108,8 @@ class Transfer:
             name of the copy's own; see `Pieces.rename`.
         :raises Cancelled: all that was made is removed.
         :raises Lost: another host has the copy; nothing was removed.
+        :raises StoreUnavailable: how far it is cannot be written down;
+            nothing was removed, and it can be gone on with.
         :raises Unsuitable: no such copy can be made.
         :raises DeadlineExceeded: others were copying for too long.
         :raises FederationError, LightbitsError, OSError: it failed; what
@@ -179,7 +181,8 @@ class _Copy:
         """See `Transfer.thick_copy`."""
         try:
             return self._run()
-        except errors.Left:
+        except (errors.Left, federation_errors.StoreUnavailable):
+            # Somebody goes on with it: the claim ends if it cannot be kept.
             raise
         except Exception as exc:
             LOG.warning('The copy of %s ends, and what it has made is '

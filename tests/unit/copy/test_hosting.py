@@ -27,12 +27,16 @@ from os_brick import exception as brick_exception
 from os_brick import initiator
 from os_brick.initiator import connector as brick_connector
 from os_brick.initiator.connectors import lightos
+from oslo_concurrency import processutils
 from oslo_config import cfg
 from oslo_config import fixture as config_fixture
+from oslo_privsep import daemon
 from oslo_privsep import priv_context
 from oslotest import base as test_base
 
 from cinder_lightbits_federation.attachments import Attachment
+from cinder_lightbits_federation.copy.devices import Device
+from cinder_lightbits_federation.copy.devices import PrivilegedMover
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy import privileged
 from cinder_lightbits_federation.hosting import HostAttacher
@@ -149,6 +153,28 @@ class AttacherTest(base.FederationTestCase):
         found = self.attacher.host()
         self.assertEqual((base.nqn(7), frozenset({'192.0.2.7'})),
                          (found.nqn, frozenset(found.addresses)))
+
+    def test_a_helper_that_does_not_start(self) -> None:
+        for exc in (daemon.FailedToDropPrivileges('no sudo'),
+                    processutils.ProcessExecutionError('no sudo')):
+            self.mock_object(volume_utils, 'brick_get_connector_properties',
+                             side_effect=exc)
+            self.assertRaisesRegex(errors.CopyError, 'no sudo',
+                                   self.attacher.host)
+
+
+class NoHelperTest(test_base.BaseTestCase):
+    """A service that is not allowed to start the daemon."""
+
+    def test_it_is_told(self) -> None:
+        self.useFixture(config_fixture.Config(cfg.CONF)).config(
+            helper_command='/bin/false', group='privsep_lightbits_copy')
+        self.addCleanup(privileged.default.stop)
+        mover = PrivilegedMover()
+        device = Device('/dev/nvme987654n1', str(uuidlib.uuid4()))
+        for ask in (lambda: mover.copy(device, device, [], True),
+                    lambda: mover.differing(device, device, [])):
+            self.assertRaisesRegex(errors.CopyError, 'helper', ask)
 
 
 class DaemonTest(test_base.BaseTestCase):
