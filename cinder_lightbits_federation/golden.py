@@ -37,10 +37,10 @@ from cinder_lightbits_federation.goldenrules import Flavour
 from cinder_lightbits_federation.goldenrules import GoldenPolicy
 from cinder_lightbits_federation.goldenrules import Image
 from cinder_lightbits_federation.goldenrules import WantedMaster
+from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation import locks
 from cinder_lightbits_federation.mastermaker import MasterMaker
 from cinder_lightbits_federation.masters import Masters
-from cinder_lightbits_federation.masters import NO_PROJECT
 from cinder_lightbits_federation.masters import TROUBLE
 from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation.placement import Decision
@@ -239,7 +239,7 @@ class Golden:
                          master.volume.name, cluster.name, exc)
         # Where the last master was removed its snapshot may have been left.
         for project in sorted(projects):
-            with contextlib.suppress(*NO_PROJECT):
+            with contextlib.suppress(*lb_errors.NO_PROJECT):
                 self._remove_strays(cluster, project)
 
     def _remove_strays(self, cluster: Cluster, project: str) -> None:

@@ -38,10 +38,6 @@ from cinder_lightbits_federation.timing import DeadlineExceeded
 
 LOG = logging.getLogger(__name__)
 
-# How clusters refuse to list what is in a project that they do not have; to
-# users who may see all projects they say that the argument is bad.
-NO_PROJECT = (lb_errors.NotFound, lb_errors.Forbidden, lb_errors.BadRequest)
-
 # How exact the time of the last use is: noting it is a write.
 USE_EXACT = goldenrules.HOUR
 
@@ -119,7 +115,7 @@ class Masters:
                 try:
                     volumes = list(client.list_volumes(project,
                                                        deadline=deadline))
-                except NO_PROJECT:
+                except lb_errors.NO_PROJECT:
                     continue
                 found += [master for master in (
                     goldenrules.master_of(volume, self._owner)

@@ -174,13 +174,12 @@ class Arrays:
                         project, show_all=True))
                     snapshots += self._told(cluster, client.list_snapshots(
                         project, show_all=True))
-                except (lb_errors.Forbidden, lb_errors.NotFound,
-                        lb_errors.Unauthorized) as exc:
+                except (lb_errors.Unauthorized, *lb_errors.NO_PROJECT) as exc:
                     if project == main:
                         raise
                     # One that nobody uses and that is not there has nothing.
-                    if (project in used
-                            or not isinstance(exc, lb_errors.NotFound)):
+                    if project in used or not isinstance(
+                            exc, (lb_errors.NotFound, lb_errors.BadRequest)):
                         unread[project] = exc.message
         return Holdings(cluster.name, _uuid(cluster), tuple(volumes),
                         tuple(snapshots), unread, _keeps_labels(cluster))

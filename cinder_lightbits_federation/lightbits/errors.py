@@ -138,6 +138,11 @@ class NotFound(Rejected):
     """404: no such object."""
 
 
+# How a cluster refuses to list what is in a project that it does not have: as
+# a bad argument if the user may see all projects.
+NO_PROJECT = (NotFound, Forbidden, BadRequest)
+
+
 class Conflict(Rejected):
     """409: the name is taken (create) or the object is busy (others)."""
 

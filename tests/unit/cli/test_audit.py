@@ -140,6 +140,18 @@ class AuditTest(base.CliTestCase):
         self.assertEqual(1, len(self.rows(*AUDIT,
                                           outcome=Outcome.FINDINGS)))
 
+    def test_a_project_that_is_gone(self) -> None:
+        """What is in others is compared nevertheless."""
+        lost, kept = self.made(self.driver), self.made(self.driver)
+        lost.provider_location = lost.provider_location.replace(
+            ':default', ':gone')
+        lost.save()
+        self.change(kept, size='3gib')
+        rows = {row['cinder_id']: row
+                for row in self.rows(*AUDIT, outcome=Outcome.SILENT)}
+        self.assertEqual('wrong-size', rows[kept.id]['kind'])
+        self.assertIn('recorded in project gone', rows[lost.id]['evidence'])
+
     def test_all_projects(self) -> None:
         array = self.arrays['east']
         array.request('POST', '/api/v2/projects', json={'name': 'hidden'})
