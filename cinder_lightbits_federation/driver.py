@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+import contextlib
 import dataclasses
 import functools
 from typing import Any
@@ -127,14 +128,16 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
         Succeeds while clusters are down. Called again after a failure.
         """
         self.tear_down()
-        with translated():
-            service = Service(self.configuration, self.host or CONF.host,
-                              self.cluster_name)
+        with translated(), contextlib.ExitStack() as undo:
+            self._service = service = Service(
+                self.configuration, self.host or CONF.host,
+                self.cluster_name)
+            undo.callback(self.tear_down)
             service.start()
-            self._service = service
             self.federation.golden.copy = self.master_copies().make
             hosting.choose_connector(self.configuration)
             service.do_jobs(self.handlers(), self.finishers())
+            undo.pop_all()
 
     def tear_down(self) -> None:
         """End what `do_setup` has started. Idempotent."""

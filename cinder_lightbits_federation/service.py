@@ -26,7 +26,7 @@ from cinder_lightbits_federation.audit.database import Database
 from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cinderlocks import get_lock
 from cinder_lightbits_federation.drain.cloud import CinderCloud
-from cinder_lightbits_federation.drain.cloud import connect
+from cinder_lightbits_federation.drain.cloud import connect_late
 from cinder_lightbits_federation.drain.stock import Stock
 from cinder_lightbits_federation.drain.work import Works
 from cinder_lightbits_federation import errors
@@ -191,7 +191,7 @@ class Service:
         :raises InvalidSetting: the named cloud cannot be used.
         """
         name = self._configuration.safe_get('lightbits_os_cloud')
-        return connect(name) if name else None
+        return connect_late(name) if name else None
 
     def _drains(self) -> Mapping[str, Handler]:
         """:returns: what moves volumes, if Cinder can be asked to."""

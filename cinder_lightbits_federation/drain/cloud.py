@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
+import functools
 from typing import Any
 
 from keystoneauth1 import exceptions as auth_exceptions
@@ -41,14 +42,42 @@ def connect(cloud: str | None, **options: Any) -> Any:
     :returns: openstacksdk's proxy of the Block Storage service.
     :raises InvalidSetting: it cannot be made.
     """
-    try:
-        proxy = openstack.connect(cloud=cloud, **options).block_storage
-    except (exceptions.SDKException,
-            auth_exceptions.ClientException) as exc:
-        raise errors.InvalidSetting('cloud', cloud or 'OS_*',
-                                    str(exc)) from exc
-    proxy.default_microversion = proxy.default_microversion or MICROVERSION
-    return proxy
+    late = connect_late(cloud, **options)
+    with told(functools.partial(_invalid, cloud)):
+        return late.made()
+
+
+def connect_late(cloud: str | None, **options: Any) -> LateProxy:
+    """Make a connection likewise, which logs in when it is first used.
+
+    :raises InvalidSetting: it cannot be made, whoever answers.
+    """
+    with told(functools.partial(_invalid, cloud)):
+        return LateProxy(openstack.connect(cloud=cloud, **options))
+
+
+def _invalid(cloud: str | None, why: str) -> errors.InvalidSetting:
+    return errors.InvalidSetting('cloud', cloud or 'OS_*', why)
+
+
+class LateProxy:
+    """openstacksdk's proxy of the Block Storage service, made when used.
+
+    What its use raises is openstacksdk's, also if that is to log in.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def made(self) -> Any:
+        """:returns: the proxy; logged in."""
+        proxy = self._connection.block_storage
+        proxy.default_microversion = (proxy.default_microversion
+                                      or MICROVERSION)
+        return proxy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.made(), name)
 
 
 class CinderCloud:
@@ -112,6 +141,7 @@ def _passes(exc: Exception) -> bool:
     """Whether an answer may be another one when asked again."""
     if isinstance(exc, (auth_exceptions.ConnectionError,
                         auth_exceptions.DiscoveryFailure,
+                        exceptions.NotSupported,
                         exceptions.ServiceDiscoveryException)):
         return True
     # Of Cinder or of Keystone.
