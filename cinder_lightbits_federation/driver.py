@@ -140,7 +140,11 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
             undo.pop_all()
 
     def tear_down(self) -> None:
-        """End what `do_setup` has started. Idempotent."""
+        """End what `do_setup` has started. Idempotent.
+
+        Cinder does not call it when a service stops
+        (cinder/volume/manager.py), so nothing may depend on it.
+        """
         if self._service is not None:
             self._service.stop()
         self._service = None
