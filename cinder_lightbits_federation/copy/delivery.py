@@ -18,7 +18,7 @@ mark away, so there is no moment in which nobody answers for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import logging
 from typing import Any
@@ -203,7 +203,8 @@ class Registration:
 
     def done(self, location: Location) -> dict[str, Any] | None:
         """See `Delivery`."""
-        entry = self._outcome()
+        # Also asked to take it back, so a cancel does not end it.
+        entry = self._outcome(self._go_on)
         if entry is None:
             # Marked for the copy again, or it could not be removed.
             self._offer(location)
@@ -217,7 +218,7 @@ class Registration:
             marked as ours.
         """
         location = created.location
-        entry = self._outcome()
+        entry = self._outcome(self._clone.task.check)
         for _attempt in range(ATTEMPTS):
             if entry is not None:
                 return _result(entry, location)
@@ -228,7 +229,7 @@ class Registration:
                  'cluster': location.cluster_uuid,
                  'project': self._clone.wanted.project}, created.cluster,
                 self._clone.wanted)
-            entry = self._outcome()
+            entry = self._outcome(self._clone.task.check)
         if entry is not None:
             return _result(entry, location)
         raise NotRegistered(
@@ -268,15 +269,16 @@ class Registration:
 
         self._clone.change(location, offer)
 
-    def _outcome(self) -> Entry | None:
+    def _outcome(self, check: Callable[[], None]) -> Entry | None:
         """Wait until Cinder has taken the clone over, or has not.
 
+        :param check: raises when there is no use in waiting any longer.
         :returns: the volume; None if there is none, as one that Cinder has
             failed at is forgotten.
         """
         try:
             found = wait_until(
-                self._look, Deadline.after(self._patience),
+                lambda: self._look(check), Deadline.after(self._patience),
                 f'Cinder to take over thick clone '
                 f'{self._clone.wanted.name}')
         except DeadlineExceeded as exc:
@@ -291,15 +293,21 @@ class Registration:
                         'over (%s).', entry.id, entry.status)
             self._registrar.forget(entry)
         if found:
-            wait_until(lambda: True if not self._registrar.find(
-                self._clone.record) else None,
-                Deadline.after(self._patience), 'Cinder to forget it')
+            wait_until(lambda: self._forgotten(check),
+                       Deadline.after(self._patience), 'Cinder to forget it')
         return None
 
-    def _look(self) -> Sequence[Entry] | None:
-        """:returns: None while Cinder is about it."""
+    def _go_on(self) -> None:
         if self._clone.task.stopping.is_set():
             raise Stopping
+
+    def _forgotten(self, check: Callable[[], None]) -> bool | None:
+        check()
+        return None if self._registrar.find(self._clone.record) else True
+
+    def _look(self, check: Callable[[], None]) -> Sequence[Entry] | None:
+        """:returns: None while Cinder is about it."""
+        check()
         found = self._registrar.find(self._clone.record)
         if any(entry.status in UNDER_WAY for entry in found):
             return None
