@@ -31,6 +31,7 @@ from tests.bench import environment  # noqa: E402
 from tests.bench import machine  # noqa: E402
 from tests.bench import operations  # noqa: E402
 from tests.bench import placement  # noqa: E402
+from tests.bench import policies  # noqa: E402
 from tests.bench import profiles  # noqa: E402
 from tests.bench import report  # noqa: E402
 from tests.bench import scale  # noqa: E402
@@ -48,6 +49,7 @@ SECTIONS: dict[str, tuple[Run, Show]] = {
     'exporter': (scrapes.run, scrapes.show),
     'profiles': (profiles.run, profiles.show),
     'blackhole': (blackhole.run, report.blackhole),
+    'policies': (policies.run, policies.show),
     'placement': (placement.run, placement.show),
     'services': (services.run, services.show),
     'copy': (copying.run, copying.show),

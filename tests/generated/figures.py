@@ -21,6 +21,7 @@ import statistics
 from typing import Any
 
 from tests.bench import names
+from tests.bench import policies
 from tests.bench import report
 from tests.generated import bounds
 
@@ -206,6 +207,10 @@ def tables(folder: pathlib.Path) -> dict[pathlib.Path, str]:
         ('machine', ('processor', 'cores', 'load before', 'Python',
                      'Cinder', 'database')))}
     made['scale'] = _scale(runs)
+    # It does not depend on the machine, nor on how threads are made.
+    made['policies'] = next((policies.show(run['policies'])
+                             for run in runs.values() if 'policies' in run),
+                            MISSING)
     made['bounds'] = report.table(
         ('what', 'bound', *runs), bounds.rows(runs))
     made['changes'] = _changes(folder / CHANGES)

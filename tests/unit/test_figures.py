@@ -18,6 +18,7 @@ from typing import Any
 from oslotest import base
 
 from tests.bench import names
+from tests.bench import policies
 from tests.bench import profiles
 from tests.bench import report
 from tests.generated import bounds
@@ -42,6 +43,23 @@ class FiguresTestCase(base.BaseTestCase):
         self.assertAlmostEqual(1, report.exponent(numbers, [2, 20, 200]))
         self.assertAlmostEqual(2, report.exponent(numbers, [1, 100, 10000]))
         self.assertAlmostEqual(0, report.exponent(numbers, [7, 7, 7]))
+
+    def test_policies(self) -> None:
+        """The one that ships is next to perfect, and polling is worst."""
+        for hosts in policies.HOSTS:
+            spreads = {policy: policies.simulate(policy, hosts, 1)[0]
+                       for policy in policies.POLICIES}
+            self.assertEqual(
+                [policies.PERFECT, names.OURS, policies.RANDOM,
+                 policies.CHOICES, policies.POLLED],
+                sorted(spreads, key=lambda name: spreads[name]))
+            self.assertLess(spreads[names.OURS], 2)
+            self.assertGreater(spreads[policies.POLLED], 20)
+        shown = policies.show({'one': {
+            'policy': names.OURS, 'hosts': 3, 'spread': [0.5, 0.25, 1],
+            'most': [51, 60, 55]}})
+        self.assertIn('0.50 (0.25 to 1.00)', shown)
+        self.assertIn('55 (51 to 60)', shown)
 
     def test_a_ratio_is_of_each_repetition(self) -> None:
         self.assertEqual('3.0 (2.0 to 10.0)',

@@ -36,7 +36,7 @@ class CloningTestCase(base.CliTestCase):
     NODES = 1
 
     def setUp(self) -> None:
-        self.stub_out('cinder_lightbits_federation.service.connect',
+        self.stub_out('cinder_lightbits_federation.service.connect_late',
                       lambda name: name)
         super().setUp()
         self.driver._attacher = lambda: files.FileAttacher(self.arrays)

@@ -24,7 +24,7 @@ from tests.unit.cli import base
 class MovingTestCase(base.CliTestCase):
 
     def setUp(self) -> None:
-        self.stub_out('cinder_lightbits_federation.service.connect',
+        self.stub_out('cinder_lightbits_federation.service.connect_late',
                       lambda name: name)
         super().setUp()
 
