@@ -18,6 +18,7 @@ The volume services make them, as jobs: they have the devices.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import secrets
 from typing import Any, Generic, TypeVar
@@ -32,6 +33,7 @@ from cinder_lightbits_federation.cli.kinds import VolumeKind
 from cinder_lightbits_federation.cli.listing import ObjectShow
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import UsageError
+from cinder_lightbits_federation.cli import progress
 from cinder_lightbits_federation.cli import runs
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.copy.thick import RESULT
@@ -188,19 +190,18 @@ class _Clone(ObjectShow[T], Generic[T]):
         :raises FailedError: it was not done.
         """
         book = self.session.shared.book
-        last = ''
+        gauge = progress.Gauge(self.app.stderr)
 
         def look() -> Job | None:
-            nonlocal last
             now = book.get(job.id)
-            text = f'{now.state.value}: {Ratio(now.share).human_readable()}'
-            if text != last:
-                self.say(text)
-            last = text
+            share = ('' if now.share is None
+                     else f': {Ratio(now.share).human_readable()}')
+            gauge.show(now.share, f'{now.state.value}{share}')
             return None if now.state in UNFINISHED else now
 
-        ended = wait_until(look, Deadline.after(PATIENCE),
-                           f'the end of job {job.id}')
+        with contextlib.closing(gauge):
+            ended = wait_until(look, Deadline.after(PATIENCE),
+                               f'the end of job {job.id}')
         if ended.state is not JobState.DONE:
             raise FailedError(f'job {job.id} is {ended.state.value}: '
                               f'{ended.error or "it was asked to end"}')

@@ -72,6 +72,35 @@ class Bar:
             self._stream.flush()
 
 
+class Gauge:
+    """How far something long is: a bar on a terminal, lines elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._redraws = base.is_terminal(stream)
+        self._last = ''
+
+    def show(self, share: float | None, told: str) -> None:
+        """Show it unless nothing has changed.
+
+        :param share: of 1; None if that is not known yet.
+        :param told: what there is to say of it.
+        """
+        filled = int(WIDTH * (share or 0))
+        text = (f'\r\x1b[K[{"#" * filled:<{WIDTH}}] {told}'
+                if self._redraws else f'{told}\n')
+        if text != self._last:
+            self._last = text
+            self._stream.write(text)
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Leave what a bar has shown last, as a line. Idempotent."""
+        if self._redraws and self._last:
+            self._stream.write('\n')
+            self._last = ''
+
+
 class Tally:
     """Counts what was read, on a terminal only. Thread-safe."""
 

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import contextlib
 import threading
 import time
 from typing import Any
@@ -24,6 +25,7 @@ from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.columns import Age
 from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import UsageError
+from cinder_lightbits_federation.cli import progress
 from cinder_lightbits_federation.cli.session import Session
 from cinder_lightbits_federation.copy.errors import Cancelled
 from cinder_lightbits_federation.drain.cloud import CinderCloud
@@ -45,7 +47,7 @@ class ShownJob(HeldJob):
 
     def __init__(self, held: HeldJob, command: base.CommandMixin) -> None:
         super().__init__(held.book, held.job, held.claim)
-        self._command = command
+        self.gauge = progress.Gauge(command.app.stderr)
         self._began = time.monotonic()
         self._first: int | None = None
 
@@ -58,7 +60,8 @@ class ShownJob(HeldJob):
                                  time.monotonic() - self._began)
         told = f', {Age(left).human_readable()} left' if left else ''
         failed = len(state.get('failed', ()))
-        self._command.say(
+        self.gauge.show(
+            done / total if total else None,
             f'{state["moved"]} volumes moved, {state["left"]} to go, '
             f'{failed} failed: {done / GIB:.6g} of {total / GIB:.6g} GiB'
             f'{told}')
@@ -113,7 +116,7 @@ def run(command: base.CommandMixin, kind: str, subject: str,
     handler = works_of(command.session).handlers(cloud)[kind]
     shown = ShownJob(held, command)
     try:
-        with desk.ending(shown):
+        with contextlib.closing(shown.gauge), desk.ending(shown):
             try:
                 handler(Task(shown, stopping, lambda: _frozen(command)))
             except KeyboardInterrupt:

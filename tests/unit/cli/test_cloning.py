@@ -25,6 +25,7 @@ from cinder_lightbits_federation.copy.wanted import FREE_CLONE
 from cinder_lightbits_federation.copy.wanted import THICK_CLONE
 from tests.copying import files
 from tests.unit.cli import base
+from tests.unit.cli.test_terminal import Pty
 from tests.unit.copy.books import Books
 
 GIB, MIB = base.GIB, files.MIB
@@ -116,8 +117,12 @@ class DoneTest(CloningTestCase):
     def test_registered(self) -> None:
         source = self.filled()
         self.work()
-        told = self.clone(source.id, '--cluster', 'west', '--name', 'copy',
-                          '--yes', '--wait')
+        pty = Pty()
+        told = self.command(
+            'volume', 'clone', source.id, '--cluster', 'west', '--name',
+            'copy', '--yes', '--wait', '-f', 'json',
+            stderr=pty.stream).json()
+        self.assertRegex(pty.text(), r'\r\x1b\[K\[#{30}\] done: 100\.0%\n')
         self.assertEqual(('done', 'west', 'east', True), (
             told['state'], told['cluster'], told['source_cluster'],
             told['managed']))

@@ -19,6 +19,7 @@ from cinder import objects
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.drain.mover import MoveRefused
 from tests.unit.cli import base
+from tests.unit.cli.test_terminal import Pty
 
 
 class MovingTestCase(base.CliTestCase):
@@ -162,6 +163,19 @@ class DrainRunTest(MovingTestCase):
         self.assertEqual(Outcome.FAILED, otherwise.outcome)
         self.assertIn(f'job {job.id} (drain east) is queued', otherwise.err)
         self.assertEqual([job], shared.book.all())
+
+    def test_progress(self) -> None:
+        """A bar where somebody looks on, lines elsewhere."""
+        self.on_east()
+        self.stub_out('cinder_lightbits_federation.cli.runs.cloud_of',
+                      lambda command, left: Migrations())
+        told = r'0 volumes moved, 1 to go, 0 failed: 0 of 1 GiB'
+        found = self.command('drain', 'run', 'east')
+        self.assertRegex(found.err, rf'(?m)^{told}$')
+        self.assertNotIn('\r', found.err)
+        pty = Pty()
+        self.command('drain', 'run', 'east', stderr=pty.stream)
+        self.assertRegex(pty.text(), rf'\r\x1b\[K\[ {{30}}\] {told}')
 
     def test_a_frozen_backend(self) -> None:
         volume = self.on_east()
