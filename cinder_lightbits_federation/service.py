@@ -116,6 +116,9 @@ class Service:
         self._configuration = configuration
         self._host = host
         self._cluster_name = cluster_name
+        # What the process was started with; they are watched and read anew.
+        self._files = list(CONF.config_file or ())
+        self._dirs = list(CONF.config_dir or ())
         if cluster_name:
             check_locks(bool(configuration.safe_get(
                 'lightbits_allow_file_locks')))
@@ -146,7 +149,7 @@ class Service:
         self._tell_lost()
         # What the others are told now is what was reached.
         self._watcher = Watcher(
-            *self._files(),
+            self._files, self._dirs,
             min(self.federation.settings.poll_interval, WATCH_INTERVAL),
             self._reload, self._exchange)
         if self._waiting:
@@ -214,14 +217,10 @@ class Service:
                         'an operation does.',
                         self._configuration.config_group, given, limit)
 
-    @staticmethod
-    def _files() -> tuple[list[str], list[str]]:
-        return list(CONF.config_file or ()), list(CONF.config_dir or ())
-
     def _load(self) -> FederationSettings:
         return loader.load(
             self._configuration, self._configuration.config_group,
-            self._host, bool(self._cluster_name), *self._files())
+            self._host, bool(self._cluster_name), self._files, self._dirs)
 
     def _exchange(self) -> object:
         """Tell the other services what is known here, and hear them.
