@@ -73,7 +73,8 @@ class Listener:
         self.requests: list[bytes] = []
         self.open: list[socket.socket] = []
         self._answer = answer
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         while True:
@@ -92,6 +93,9 @@ class Listener:
         with contextlib.suppress(OSError):
             # A thread that is in accept() keeps a closed socket open.
             self._socket.shutdown(socket.SHUT_RDWR)
+        # A green one that still waits for a descriptor when that is closed
+        # keeps whoever gets the number next from reading.
+        self._thread.join(PATIENCE)
         self._socket.close()
         for connection in self.open:
             connection.close()
@@ -204,6 +208,13 @@ class NativeTestCase(BrickTestCase):
         self.kernel.grant(self.nqn, volume(1))
         self.fake = self.kernel.clusters[self.nqn]
         self.data = self.properties(1, self.nqn)
+
+    def properties(self, number: int, cluster: str,
+                   **changes: Any) -> dict[str, Any]:
+        """The same; no discovery service answers, unless one is given."""
+        refusing = conn_props.DiscoveryNode.at('127.0.0.1:1')
+        return super().properties(
+            number, cluster, **({'nodes': (refusing,)} | changes))
 
     def connect(self, **changes: object) -> str:
         path: str = self.connector(
