@@ -26,9 +26,11 @@
 #   tools/bench.sh copy                 copying a volume; as root, with loop
 #                                       devices
 #   tools/bench.sh blackhole            one cluster that swallows everything
+#   tools/bench.sh policies             bursts of creates, placed in other ways
 #   tools/bench.sh placement            three services fill eight clusters
 #   tools/bench.sh services             many creates beside Cinder's driver
 #   tools/bench.sh --quick ...          fewer cases and repetitions
+#   tools/bench.sh --repetitions N ...  of operations and clusters
 #   tools/bench.sh --json FILE ...      also write the figures to FILE
 
 set -o errexit -o nounset -o pipefail
@@ -36,13 +38,14 @@ set -o errexit -o nounset -o pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=${ROOT}/.venv-test
 
-source "${ROOT}/tools/lib/log.sh"
-source "${ROOT}/tools/lib/packages.sh"
-source "${ROOT}/tools/lib/venv.sh"
+source "${ROOT}/tools/lib/tox.sh"
 
-cd "${ROOT}"
-ensure_venv "$(find_python)" "${VENV}" 'tox>=4.11' 'bindep>=2.11'
+PROFILES=(test)
 if [[ " $* " == *' attach '* ]]; then
-    install_missing_packages "${VENV}/bin/bindep" "${ROOT}/bindep.txt" vm
+    PROFILES+=(vm)
 fi
+
+help_if_asked "$@"
+cd "${ROOT}"
+prepare_tox "${PROFILES[@]}"
 exec "${VENV}/bin/tox" run --quiet -e venv -- python -m tests.bench "$@"

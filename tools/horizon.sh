@@ -26,22 +26,10 @@ set -o errexit -o nounset -o pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=${ROOT}/.venv-test
 
-source "${ROOT}/tools/lib/log.sh"
-source "${ROOT}/tools/lib/packages.sh"
-source "${ROOT}/tools/lib/venv.sh"
+source "${ROOT}/tools/lib/tox.sh"
 
-for argument in "$@"; do
-    case ${argument} in
-        -h|--help)
-            sed -n '/^# Goes/,/^$/{s/^# \{0,1\}//;p}' "$0"
-            exit 0;;
-    esac
-done
+help_if_asked "$@"
 cd "${ROOT}"
-ensure_venv "$(find_python)" "${VENV}" 'tox>=4.11' 'bindep>=2.11'
-for profile in test horizon; do
-    install_missing_packages "${VENV}/bin/bindep" "${ROOT}/bindep.txt" \
-        "${profile}"
-done
+prepare_tox test horizon
 log_step "installing OpenStack, which takes a minute or two the first time"
 exec "${VENV}/bin/tox" run --quiet -e horizon -- "$@"

@@ -29,9 +29,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=${ROOT}/.venv-test
 LOGS=${VENV}/logs
 
-source "${ROOT}/tools/lib/log.sh"
-source "${ROOT}/tools/lib/packages.sh"
-source "${ROOT}/tools/lib/venv.sh"
+source "${ROOT}/tools/lib/tox.sh"
 source "${ROOT}/tools/lib/summary.sh"
 
 ENVIRONMENTS=()
@@ -47,7 +45,7 @@ function parse_arguments {
     while [[ $# -gt 0 && $1 != -- ]]; do
         case $1 in
             -h|--help)
-                sed -n '/^# Runs/,/^$/{s/^# \{0,1\}//;p}' "$0"
+                show_help
                 exit 0;;
             -*)
                 die "unknown option $1 (stestr's arguments follow --)";;
@@ -86,10 +84,7 @@ function trust_checkout {
 }
 
 function prepare {
-    local python
-    python=$(find_python) || die "Python 3.11 or newer is needed"
-    ensure_venv "${python}" "${VENV}" 'tox>=4.11' 'bindep>=2.11'
-    install_missing_packages "${VENV}/bin/bindep" "${ROOT}/bindep.txt" test
+    prepare_tox test
     trust_checkout
     mkdir -p "${LOGS}"
     if [[ ${FULL_RUN} -eq 1 ]]; then
