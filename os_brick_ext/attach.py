@@ -39,6 +39,9 @@ LOG = logging.getLogger(__name__)
 # Seconds after which the kernel is told to look for volumes itself, in case
 # it missed what the array told it.
 RESCAN_AFTER = 2.0
+# Seconds of the first pause where the kernel says that a volume has come:
+# many who look in vain meanwhile would hold up those whose has.
+HEARD_PAUSE = 0.1
 
 
 def choose_way(chosen: settings.Settings, kernel: sysfs.Sysfs,
@@ -87,7 +90,8 @@ class Attacher:
                 return timing.wait_until(
                     _Arrival(self._way, props, deadline, self._rescan,
                              self._judge),
-                    deadline, props.volume_uuid, wake)
+                    deadline, props.volume_uuid, wake,
+                    first=HEARD_PAUSE if wake.heard else None)
             except timing.TimedOut as exc:
                 # Found out before the undoing, which changes it.
                 why = self._why(props)

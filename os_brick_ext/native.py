@@ -125,9 +125,7 @@ class Native:
             raise errors.NotReady(
                 f'kernel module nvme_fabrics is missing; {ways.LOAD_HINT}')
         identity = host.identity()
-        known = self._endpoints(props, identity, deadline, problems)
-        missing = known - self._connected(nqn)
-        answering = self._answering(missing, problems)
+        known, answering = self._located(props, identity, deadline, problems)
         if answering:
             with self._locked(nqn, deadline):
                 _each(lambda endpoint: self._connect(
@@ -174,18 +172,29 @@ class Native:
     def _connected(self, subsystem_nqn: str) -> set[str]:
         return set(self._kernel.endpoints(subsystem_nqn))
 
-    def _endpoints(self, props: conn_props.ConnectionProperties,
-                   identity: host.Identity, deadline: timing.Deadline,
-                   problems: Problems) -> set[str]:
-        """:returns: where the nodes of the cluster are, as far as known.
+    def _located(self, props: conn_props.ConnectionProperties,
+                 identity: host.Identity, deadline: timing.Deadline,
+                 problems: Problems) -> tuple[set[str], set[str]]:
+        """Find out where the nodes of the cluster are.
 
-        :param problems: takes up which discovery services failed, and why.
+        Services keep what they were told when they attached a volume, and
+        the cluster may have other nodes by now: where one of those does not
+        answer, discovery services are asked.
+
+        :param problems: takes up what does not answer, and why.
+        :returns: where they are, as far as known, and which of them are to
+            be connected.
         """
-        if props.nvme_endpoints:
-            return set(props.nvme_endpoints)
-        return nodes.Discovery(
+        connected = self._connected(props.subsystem_nqn)
+        known = set(props.nvme_endpoints)
+        answering = self._answering(known - connected, problems)
+        if known and not problems:
+            return known, answering
+        found = nodes.Discovery(
             self._root, self._settings.probe_timeout).endpoints(
                 props, identity, deadline, problems)
+        return found or known, answering | self._answering(
+            found - known - connected, problems)
 
     def _answering(self, endpoints: set[str],
                    problems: Problems) -> set[str]:

@@ -47,10 +47,14 @@ class Discovery:
 
         :param deadline: when it is over, no more of them are asked.
         :param problems: takes up which services were of no use, and why.
+            Those at addresses that are in it are asked last.
         """
+        silent = {conn_props.split_endpoint(endpoint, 'endpoint')[0]
+                  for endpoint in problems}
         waiting = collections.deque(
             conn_props.join_endpoint(node.address, node.port)
-            for node in props.nodes)
+            for node in sorted(
+                props.nodes, key=lambda node: node.address in silent))
         seen = set(waiting)
         while waiting and not deadline.expired():
             service = waiting.popleft()

@@ -84,21 +84,23 @@ class Quiet:
 
 def wait_until(probe: Callable[[], T | None], deadline: Deadline, what: str,
                wake: Wake | None = None,
-               longest: float | None = None) -> T:
+               longest: float | None = None,
+               first: float | None = None) -> T:
     """Ask `probe` until it answers something.
 
     It is asked at once, then whenever `wake` says so and, for the case that
-    an event is lost, after pauses that grow from 20 ms to `longest`, and
+    an event is lost, after pauses that grow from `first` to `longest`, and
     faster if asking takes long. It is asked once more after the last pause.
 
     :param probe: returns None for "not yet"; what it raises goes up.
     :param what: what is waited for, for the error.
     :param longest: seconds; one by default.
+    :param first: seconds; 20 ms by default.
     :returns: the first answer of `probe` that is not None.
     :raises TimedOut: `probe` answered None until the deadline.
     """
     wake = wake or Quiet()
-    pause = FIRST_PAUSE
+    pause = FIRST_PAUSE if first is None else first
     limit = LONGEST_PAUSE if longest is None else longest
     while True:
         asked = time.monotonic()

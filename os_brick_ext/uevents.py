@@ -34,7 +34,6 @@ import threading
 from oslo_log import log as logging
 
 from os_brick_ext import sysfs
-from os_brick_ext import timing
 
 LOG = logging.getLogger(__name__)
 
@@ -56,10 +55,12 @@ class Waiter:
     """Pauses of one who waits for a volume.
 
     :param wwid: the kernel's name for the volume.
+    :ivar heard: whether the kernel's events can be had.
     """
 
     def __init__(self, wwid: str) -> None:
         self.wwid = wwid
+        self.heard = False
         self._event = threading.Event()
 
     def wake(self) -> None:
@@ -125,6 +126,7 @@ class Listener:
             self._waiters.append(waiter)
             if not self.busy:
                 self._start()
+            waiter.heard = self.busy
         try:
             yield waiter
         finally:
@@ -199,7 +201,7 @@ os.register_at_fork(after_in_child=_LISTENERS.clear)
 
 
 def listen(kernel: sysfs.Sysfs,
-           wwid: str) -> contextlib.AbstractContextManager[timing.Wake]:
+           wwid: str) -> contextlib.AbstractContextManager[Waiter]:
     """See :meth:`Listener.listening`; all of this process share one."""
     return _LISTENERS.setdefault(
         kernel.root, Listener(kernel)).listening(wwid)

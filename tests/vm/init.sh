@@ -35,7 +35,10 @@ ${bb} mount -t overlay -o \
 for place in proc sys dev; do
     ${bb} mount --move "/${place}" "/root/${place}"
 done
-${bb} mkdir -p /root/run/share /root/dev/pts
+# As on any host: what is at /run costs no more than memory.
+${bb} mkdir -p /root/run /root/dev/pts
+${bb} mount -t tmpfs tmpfs /root/run
+${bb} mkdir /root/run/share
 ${bb} mount --move /share /root/run/share
 ${bb} mount -t configfs configfs /root/sys/kernel/config
 ${bb} mount -t tmpfs tmpfs /root/dev/shm 2>/dev/null \

@@ -56,6 +56,17 @@ class NativeDiscoveryTest(DiscoveryTestCase):
             self.connector().disconnect_volume(data, None)
             self.assertEqual([], self.states(cluster))
 
+    def test_nodes_that_were_kept_are_completed(self) -> None:
+        """A service attaches with what it was told before nodes changed."""
+        cluster = self.cluster()
+        data = self.properties(cluster, cluster.add(node=2))
+        # Of the nodes that it knew, one is left, and serves other volumes.
+        kept = [f'127.0.99.1:{target.PORT}', cluster.endpoints[0]]
+        data[conn_props.EXTRA_KEY]['nvme_endpoints'] = kept
+        self.check_io(self.connector().connect_volume(data)['path'])
+        self.assertEqual(['live'] * 3, self.states(cluster))
+        self.connector().disconnect_volume(data, None)
+        self.assertEqual([], self.states(cluster))
 
     def test_referrals_are_followed(self) -> None:
         """A service that knows another cluster knows who knows this one."""

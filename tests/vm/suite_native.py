@@ -22,6 +22,7 @@ import threading
 import time
 from unittest import mock
 
+from os_brick_ext import attach
 from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import timing
@@ -72,8 +73,8 @@ class NativeTest(base.KernelTestCase):
         cluster.add()
         volume = cluster.add(shown=False)
         timer = threading.Timer(3.0, volume.show)
-        with mock.patch.multiple(timing, FIRST_PAUSE=50.0,
-                                 LONGEST_PAUSE=50.0):
+        with mock.patch.object(attach, 'HEARD_PAUSE', 50.0), \
+                mock.patch.object(timing, 'LONGEST_PAUSE', 50.0):
             timer.start()
             started = time.monotonic()
             self.connector().connect_volume(

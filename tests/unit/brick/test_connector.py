@@ -141,8 +141,8 @@ class BothWays(base.BrickTestCase):
         down = self.listener()
         down.close()
         self.check_patience(dataclasses.replace(
-            known, nvme_endpoints=(*known.nvme_endpoints, down.endpoint)
-            ).to_dict())
+            known, nvme_endpoints=(*known.nvme_endpoints, down.endpoint),
+            nodes=(conn_props.DiscoveryNode.at(down.endpoint),)).to_dict())
 
     def test_no_early_end_while_the_kernel_is_behind(self) -> None:
         """The cluster shows a volume that the kernel has yet to make."""

@@ -43,6 +43,25 @@ class NodesTest(base.NativeTestCase):
         self.assertEqual([f'discover ::1 {up.port}'], self.calls('discover'))
         self.assertEqual(3, self.connected())
 
+    def test_nodes_that_are_out_of_date_are_completed(self) -> None:
+        """Services keep what they were told when they attached."""
+        down = self.listener()
+        service = self.listener(address='::1')
+        down.close()
+        self.data = self.properties(
+            1, self.nqn, nvme_endpoints=(down.endpoint, self.fake.nodes[0]),
+            nodes=(conn_props.DiscoveryNode.at(down.endpoint),
+                   conn_props.DiscoveryNode.at(service.endpoint)))
+        self.connect()
+        self.assertEqual(3, self.connected())
+        # Where a node does not answer its discovery service is asked last.
+        self.assertEqual(
+            [f'discover ::1 {service.port}'], self.calls('discover'))
+
+    def test_nodes_that_answer_need_no_discovery(self) -> None:
+        self.connect()
+        self.assertEqual([], self.calls('discover'))
+
     def test_discovery_that_knows_another_cluster(self) -> None:
         up = self.listener()
         self.stock(conn_props.DiscoveryNode.at(up.endpoint))

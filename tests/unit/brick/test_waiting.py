@@ -10,18 +10,15 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Deadlines, the waiter, the kernel's events and the locks."""
+"""Deadlines, the waiter and the kernel's events."""
 
 from __future__ import annotations
 
 from concurrent import futures
-import contextlib
 import errno
 import math
 import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from unittest import mock
@@ -29,9 +26,7 @@ from unittest import mock
 import fixtures
 from oslotest import base as test_base
 
-from os_brick_ext import errors
 from os_brick_ext import flights
-from os_brick_ext import locks
 from os_brick_ext import sysfs
 from os_brick_ext import timing
 from os_brick_ext import uevents
@@ -72,6 +67,13 @@ class WaiterTest(test_base.BaseTestCase):
         self.assertEqual(sorted(wake.pauses), wake.pauses)
         self.assertEqual(timing.FIRST_PAUSE, wake.pauses[0])
         self.assertEqual(timing.LONGEST_PAUSE, wake.pauses[-1])
+
+    def test_the_first_pause_may_be_another(self) -> None:
+        wake = Recorder()
+        answers = iter([None, 1])
+        timing.wait_until(lambda: next(answers), timing.Deadline.after(1000),
+                          'it', wake, first=0.5)
+        self.assertEqual([0.5], wake.pauses)
 
     def test_pauses_are_longer_than_looks(self) -> None:
         """However many look, most of the time nobody does."""
@@ -149,6 +151,7 @@ class EventsTest(test_base.BaseTestCase):
                 self.listener.listening('uuid.2') as other:
             self.kernel.send(OTHER)
             self.kernel.send(BLOCK)
+            self.assertTrue(one.heard)
             self.assertTrue(self.woken(one))
             self.assertFalse(self.woken(other, 0.05))
         self.assertEqual(1, self.opened)
@@ -220,6 +223,7 @@ class EventsTest(test_base.BaseTestCase):
         listener = uevents.Listener(sysfs.Sysfs(self.folder))
         with listener.listening('uuid.1') as waiter:
             self.assertFalse(listener.busy)
+            self.assertFalse(waiter.heard)
             self.assertFalse(self.woken(waiter, 0.05))
 
 
@@ -345,105 +349,3 @@ class FlightsTest(test_base.BaseTestCase):
         self.flights.join('one', self.act, self.began)
         self.flights.join('two', self.act, self.began)
         self.assertEqual(['two'], list(self.flights._known))
-
-
-class LocksTest(test_base.BaseTestCase):
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.folder = self.useFixture(fixtures.TempDir()).path
-        self.locks = locks.Locks(self.folder)
-
-    def held(self, name: str, seconds: float = 0.05, shared: bool = False):
-        return self.locks.held(
-            name, timing.Deadline.after(seconds), shared)
-
-    def take(self, name: str) -> None:
-        with self.held(name):
-            pass
-
-    def test_it_excludes(self) -> None:
-        with self.held('one'):
-            self.assertRaises(errors.Busy, self.take, 'one')
-            self.take('two')
-        self.take('one')
-
-    def test_it_can_be_shared(self) -> None:
-        with contextlib.ExitStack() as stack:
-            first = self.held('one', shared=True)
-            first.__enter__()
-            stack.enter_context(self.held('one', shared=True))
-            self.assertRaises(errors.Busy, self.take, 'one')
-            # Who leaves first must leave it to the other.
-            first.__exit__(None, None, None)
-            self.assertRaises(errors.Busy, self.take, 'one')
-            stack.enter_context(self.held('one', shared=True))
-        self.assertEqual([], os.listdir(self.folder))
-        with self.held('one'):
-            self.assertRaises(
-                errors.Busy, self.held('one', shared=True).__enter__)
-
-    def test_it_excludes_other_processes(self) -> None:
-        text = (
-            'import sys\n'
-            'from os_brick_ext import errors, locks, timing\n'
-            'try:\n'
-            '    with locks.Locks(sys.argv[1]).held(\n'
-            '            "one", timing.Deadline.after(0.05)):\n'
-            '        print("taken")\n'
-            'except errors.Busy:\n'
-            '    print("busy")\n')
-
-        def outcome() -> str:
-            done = subprocess.run(
-                [sys.executable, '-W', 'ignore', '-c', text, self.folder],
-                check=False, capture_output=True, text=True)
-            self.assertEqual(0, done.returncode, done.stderr)
-            return done.stdout.strip()
-
-        with self.held('one'):
-            self.assertEqual('busy', outcome())
-        self.assertEqual('taken', outcome())
-
-    def test_no_file_is_left(self) -> None:
-        self.take('one')
-        self.assertEqual([], os.listdir(self.folder))
-
-    def test_it_is_let_go_after_an_error(self) -> None:
-        def fail() -> None:
-            with self.held('one'):
-                raise ZeroDivisionError
-
-        self.assertRaises(ZeroDivisionError, fail)
-        self.take('one')
-
-    def test_a_file_that_was_replaced_is_no_lock(self) -> None:
-        """Who waited on a removed file must not hold it beside another."""
-        path = os.path.join(self.folder, f'{locks.PREFIX}one')
-        real = os.stat
-
-        def replaced(*args, **kwargs):
-            os.stat = real
-            os.unlink(path)
-            return real(self.folder)
-
-        with self.held('one', base.PATIENCE):
-            pass
-        os.stat = replaced
-        self.addCleanup(setattr, os, 'stat', real)
-        with self.held('one', base.PATIENCE):
-            self.assertTrue(os.path.exists(path))
-            self.assertRaises(errors.Busy, self.take, 'one')
-
-    def test_files_of_others_do(self) -> None:
-        path = os.path.join(self.folder, f'{locks.PREFIX}one')
-        with open(path, 'w'):
-            os.chmod(path, 0o444)
-        self.take('one')
-
-    def test_a_folder_that_cannot_be_used(self) -> None:
-        for folder, words in (('', 'lock_path'),
-                              (f'{self.folder}/none', self.folder)):
-            self.locks = locks.Locks(folder)
-            error = self.assertRaises(errors.NotReady, self.take, 'one')
-            self.assertIn(words, str(error))
