@@ -14,7 +14,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
+import errno
+
 from os_brick import exception
+from oslo_privsep import comm
+from oslo_privsep import daemon
 
 
 class HostError(exception.BrickException):
@@ -58,3 +64,25 @@ class NotAttached(HostError):
 
 class NotResized(HostError):
     """The new size did not arrive. The volume remains usable as it was."""
+
+
+@contextlib.contextmanager
+def of_privsep() -> Iterator[None]:
+    """Turn what privsep alone raises into errors of the system.
+
+    They derive from Exception and nothing else, so whoever is prepared for
+    what the privileged part may fail with is not for them.
+
+    :raises OSError: ETIMEDOUT if the privileged part has not answered in its
+        time, and may still do what it was asked; EPERM if it cannot be
+        started.
+    """
+    try:
+        yield
+    except comm.PrivsepTimeout as exc:
+        raise TimeoutError(
+            errno.ETIMEDOUT, 'the privileged part has not answered') from exc
+    except daemon.FailedToDropPrivileges as exc:
+        raise PermissionError(
+            errno.EPERM, f'the privileged part cannot be started: {exc}'
+            ) from exc

@@ -20,23 +20,37 @@ can choose, the daemon reads from its own configuration files.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import ctypes
 import errno
 import fcntl
+import functools
 import mmap
 import os
 import pathlib
 import re
 import subprocess
+from typing import ParamSpec
+from typing import TypeVar
 
+from oslo_config import cfg
 from oslo_privsep import capabilities
 from oslo_privsep import priv_context
 
 from os_brick_ext import conn_props
 from os_brick_ext import discovery
+from os_brick_ext import errors
 from os_brick_ext import fabrics
 from os_brick_ext import settings
 
+P = ParamSpec('P')
+R = TypeVar('R')
+
+SECTION = 'privsep_os_brick_ext'
+# Most of what is done here is waiting for a node, up to a minute for one that
+# hangs: by privsep's own default, one for each processor, a few such nodes
+# would hold up the volumes of all other clusters. Threads begin when needed.
+THREADS = 64
 # Seconds; longer than the kernel tries anything that is asked of it here.
 TIMEOUT = 120
 DISCOVERY_TIMEOUT = 10
@@ -52,16 +66,32 @@ _NAMESPACE = re.compile(r'nvme[0-9]{1,6}n[0-9]{1,6}')
 # the logger in its section, which a second context there would replace.
 default = priv_context.PrivContext(
     'os_brick_ext',
-    cfg_section='privsep_os_brick_ext',
+    cfg_section=SECTION,
     pypath=f'{__name__}.default',
     capabilities=[capabilities.CAP_SYS_ADMIN,
                   capabilities.CAP_DAC_READ_SEARCH],
     logger_name=__name__,
     timeout=TIMEOUT,
 )
+cfg.CONF.set_default('thread_pool_size', THREADS, group=SECTION)
 
 
-@default.entrypoint
+def _entrypoint(function: Callable[P, R]) -> Callable[P, R]:
+    """Have a function run in the daemon, and fail as functions here do."""
+    remote = default.entrypoint(function)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with errors.of_privsep():
+            result: R = remote(*args, **kwargs)
+            return result
+
+    # The daemon runs nothing but what has privsep's mark.
+    vars(call).update(vars(remote))
+    return call
+
+
+@_entrypoint
 def write_drop_in(volume_uuid: str, subsystem_nqn: str, host_nqn: str,
                   nodes: list[tuple[str, int]]) -> str:
     """Tell the discovery client where a volume is.
@@ -78,7 +108,7 @@ def write_drop_in(volume_uuid: str, subsystem_nqn: str, host_nqn: str,
         settings.load().discovery_folder, volume_uuid, text)
 
 
-@default.entrypoint
+@_entrypoint
 def remove_drop_in(volume_uuid: str) -> bool:
     """Let the discovery client forget a volume.
 
@@ -89,7 +119,7 @@ def remove_drop_in(volume_uuid: str) -> bool:
     return discovery.remove(settings.load().discovery_folder, volume_uuid)
 
 
-@default.entrypoint
+@_entrypoint
 def connect_controller(address: str, port: int, subsystem_nqn: str,
                        host_nqn: str, host_id: str) -> str:
     """Let the kernel connect to one node.
@@ -112,7 +142,7 @@ def connect_controller(address: str, port: int, subsystem_nqn: str,
         os.close(descriptor)
 
 
-@default.entrypoint
+@_entrypoint
 def delete_controller(name: str, subsystem_nqn: str) -> None:
     """Let the kernel end a connection, and wait until it has.
 
@@ -122,7 +152,7 @@ def delete_controller(name: str, subsystem_nqn: str) -> None:
     _tell_controller(name, subsystem_nqn, 'delete_controller')
 
 
-@default.entrypoint
+@_entrypoint
 def rescan_controller(name: str, subsystem_nqn: str) -> None:
     """Let the kernel ask a node what volumes it has, without waiting.
 
@@ -155,7 +185,7 @@ def _check_controller(name: str, subsystem_nqn: str) -> None:
         raise ValueError(f'{name} belongs to {found}')
 
 
-@default.entrypoint
+@_entrypoint
 def active_namespaces(name: str, subsystem_nqn: str) -> list[int]:
     """Ask a node, and not the kernel, which volumes this host may see.
 
@@ -182,7 +212,7 @@ def active_namespaces(name: str, subsystem_nqn: str) -> list[int]:
         os.close(descriptor)
 
 
-@default.entrypoint
+@_entrypoint
 def namespace_size(name: str) -> int:
     """Ask the array, and not the kernel, how large a volume is.
 
@@ -216,7 +246,7 @@ def _identify(descriptor: int, number: int, what: int) -> bytes:
         return page[:]
 
 
-@default.entrypoint
+@_entrypoint
 def discovery_log(address: str, port: int, host_nqn: str,
                   host_id: str) -> str:
     """Ask a discovery service what it knows, through nvme-cli.
