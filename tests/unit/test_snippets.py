@@ -29,6 +29,8 @@ import yaml
 
 from cinder_lightbits_federation import loader
 from cinder_lightbits_federation import options
+from cinder_lightbits_federation.store import engine
+from cinder_lightbits_federation.store.place import url_of
 from tests.rules import source
 from tests.simulator import pki
 from tests.unit.test_loader import Backend
@@ -62,6 +64,17 @@ def write(sections: Sections) -> str:
     return stream.getvalue()
 
 
+def filled_in(text: str) -> str:
+    """:returns: the text with each of Ansible's variables filled in."""
+    return re.sub(r'{{ \w+ }}', '3306', text)
+
+
+def merged(sections: Sections, later: Sections) -> Sections:
+    """:returns: both; of an option that both have, the later one counts."""
+    return {name: {**sections.get(name, {}), **later.get(name, {})}
+            for name in {**sections, **later}}
+
+
 def packages() -> Sections:
     """What ``cinder-volume`` of a distribution reads."""
     text = (SNIPPETS / 'packages' / 'lightbits.conf').read_text(
@@ -77,17 +90,22 @@ def kolla_ansible() -> Sections:
     names = [item['name'] for item in variables['cinder_backends']
              if item['enabled']]
     return {'DEFAULT': {'cluster': variables['cinder_cluster_name'],
-                        'enabled_backends': ','.join(names)}, **parse(text)}
+                        'enabled_backends': ','.join(names)},
+            **parse(filled_in(text))}
 
 
 def openstack_ansible() -> Sections:
     """OpenStack-Ansible's template, then the overrides."""
     variables = read_yaml('openstack-ansible/user_variables.yml')
     backends = variables['cinder_backends']
-    return {
+    return merged({
         'DEFAULT': {'cluster': variables['cinder_active_active_cluster_name'],
                     'enabled_backends': ','.join(sorted(backends))},
-        **backends, **variables['cinder_cinder_conf_overrides']}
+        **backends}, {
+            section: {name: filled_in(value)
+                      for name, value in values.items()}
+            for section, values in variables[
+                'cinder_cinder_conf_overrides'].items()})
 
 
 def openstack_helm() -> Sections:
@@ -105,9 +123,17 @@ def rhoso() -> Sections:
     sections = parse(services['lightbits']['customServiceConfig'])
     names = [name for name, values in sections.items()
              if 'volume_backend_name' in values]
-    return {'DEFAULT': {'enabled_backends': ','.join(names)}, **sections}
+    secret = read_yaml('rhoso/store.yaml')
+    [[name, text]] = secret['stringData'].items()
+    if services['lightbits']['customServiceConfigSecrets'] != [
+            secret['metadata']['name']] or not name.endswith('.conf'):
+        raise AssertionError('control-plane.yaml names another Secret')
+    return merged({'DEFAULT': {'enabled_backends': ','.join(names)},
+                   **sections}, parse(text))
 
 
+# For a service that is alone on a host of its own.
+ALONE = (packages,)
 TOOLS = (packages, kolla_ansible, openstack_ansible, openstack_helm, rhoso)
 
 
@@ -171,6 +197,16 @@ class SnippetsTestCase(LoadedTestCase):
             for item in settings.clusters:
                 self.assertIsNotNone(item.client.expected_uuid)
                 self.assertTrue(item.client.tls.ca_file)
+
+    def test_a_clustered_service_has_its_store(self) -> None:
+        # Needed in containers, too, where a file would be lost with them.
+        for tool in TOOLS:
+            path = self.folder / f'{tool.__name__}.conf'
+            path.write_text(self.materials(tool()), encoding='utf-8')
+            alone = tool in ALONE
+            url = url_of(Backend(str(path), 'lightbits'), 'lightbits',
+                         '/var/lib/cinder', not alone)
+            self.assertEqual(alone, engine.is_file(url), tool.__name__)
 
     def test_the_backend_is_enabled(self) -> None:
         for tool in TOOLS:
@@ -253,14 +289,37 @@ class SnippetsTestCase(LoadedTestCase):
              for path in SNIPPETS.rglob('*') if path.is_file()}, shown)
 
 
+def on_page(name: str) -> Sections:
+    """:returns: the only configuration on a page for operators."""
+    page = source.ROOT / 'doc' / 'source' / 'admin' / f'{name}.rst'
+    [text] = re.findall(r'code-block:: ini\n\n((?:(?:   .*)?\n)+)',
+                        page.read_text(encoding='utf-8'))
+    return parse(textwrap.dedent(text))
+
+
+class ActiveActiveTestCase(LoadedTestCase):
+    """The configuration on the page on clustered services."""
+
+    def test_a_clustered_service_starts_with_it(self) -> None:
+        sections = on_page('active-active')
+        self.assertIn('cluster', sections['DEFAULT'])
+        self.assertFalse(
+            sections['coordination']['backend_url'].startswith('file:'))
+        path = self.folder / 'clustered.conf'
+        path.write_text(write(sections), encoding='utf-8')
+        name = sections['DEFAULT']['enabled_backends']
+        backend = Backend(str(path), name)
+        loader.load(backend, name, 'a-host', True, [str(path)], [],
+                    empty=True)
+        self.assertFalse(engine.is_file(
+            url_of(backend, name, '/var/lib/cinder', True)))
+
+
 class ZonesTestCase(LoadedTestCase):
     """The configuration on the page on availability zones."""
 
     def test_each_zone_has_its_own_clusters(self) -> None:
-        page = source.ROOT / 'doc' / 'source' / 'admin' / 'zones.rst'
-        [text] = re.findall(r'code-block:: ini\n\n((?:(?:   .*)?\n)+)',
-                            page.read_text(encoding='utf-8'))
-        sections = parse(textwrap.dedent(text))
+        sections = on_page('zones')
         path = self.folder / 'zones.conf'
         path.write_text(self.materials(sections), encoding='utf-8')
         found = {}
