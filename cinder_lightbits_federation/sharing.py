@@ -14,7 +14,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+import contextlib
 import dataclasses
 import logging
 import socket
@@ -125,7 +126,7 @@ class Shared:
         What was seen last is gone by while the store is away, which is told
         once.
         """
-        try:
+        with self._bearing():
             self.formats.take_part(self._host)
             self.freezing.look()
             self.services.tell(self._host, knowledge(clusters))
@@ -133,16 +134,33 @@ class Shared:
                 self.reports.tell(self._host, report)
                 self._reported = report
             self.look()
+        return self._seen
+
+    def listen(self) -> Sight:
+        """Read what others have told, and tell nothing.
+
+        What was seen last is gone by while the store is away, as in
+        `exchange`.
+        """
+        with self._bearing():
+            if not self.missing:
+                self.look()
+        return self._seen
+
+    @contextlib.contextmanager
+    def _bearing(self) -> Iterator[None]:
+        """Go by what was seen last while the store is away; tell it once."""
+        try:
+            yield
         except errors.StoreUnavailable as exc:
             if not self._failing:
                 LOG.error('What services share cannot be read or written; '
                           'the states that were seen last stay: %s', exc)
             self._failing = True
-        else:
-            if self._failing:
-                LOG.info('What services share can be read again.')
-            self._failing = False
-        return self._seen
+            return
+        if self._failing:
+            LOG.info('What services share can be read again.')
+        self._failing = False
 
     def strangers(self, clusters: Iterable[Cluster]) -> Strangers:
         """:returns: the clusters that some other live service is without."""

@@ -57,8 +57,8 @@ class Exporter(base.CommandMixin, command.Command):
 
     Looks at the clusters as often as the service does
     (lightbits_poll_interval), so that a scrape asks no cluster; counts
-    Cinder's records at each scrape. Follows the configuration at run time.
-    Ends with 0 on SIGTERM and SIGINT.
+    Cinder's records at each scrape. Follows the configuration and the states
+    of clusters ("cluster set") at run time. Ends with 0 on SIGTERM and SIGINT.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -97,7 +97,8 @@ class Exporter(base.CommandMixin, command.Command):
         rounds = Rounds(functools.partial(_audit, session),
                         parsed_args.audit_interval)
         watcher = Watcher(session.files, session.dirs, WATCH_INTERVAL,
-                          functools.partial(self._reload, session))
+                          functools.partial(self._reload, session),
+                          session.heard)
         session.registry.start()
         metrics = prometheus_client.CollectorRegistry()
         metrics.register(Collector(_sources(session, rounds),

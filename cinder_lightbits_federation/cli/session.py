@@ -124,19 +124,29 @@ class Session:
     def settings(self) -> FederationSettings:
         """The backend's settings, with the times of this command.
 
-        States that were set at run time are in it, as far as they can be
-        read.
+        States that were set at run time are in it; while they cannot be
+        read, those that were read last.
 
         :raises UsageError: an option is wrong.
         """
         found = self.configured
+        shared = self.shared
         try:
-            states = {} if self.shared.missing else self.shared.states.all()
+            if not shared.missing:
+                shared.look()
         except errors.StoreUnavailable as exc:
-            LOG.warning('States that were set at run time are not known: %s',
-                        exc)
-            return found
-        return applied(found, states)
+            LOG.warning('States that were set at run time and not read '
+                        'before are not known: %s', exc)
+        return applied(found, shared.seen.states)
+
+    def heard(self) -> object:
+        """Read what services share.
+
+        :returns: something that differs when a state has been set or reset
+            since, for which a `reload` is due. The same as before while the
+            store is away.
+        """
+        return self.shared.listen().stamp
 
     @functools.cached_property
     def shared(self) -> Shared:

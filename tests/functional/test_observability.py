@@ -177,6 +177,13 @@ class ExporterTest(ObservedTestCase):
             'cluster': 'east',
             'lightbits_cluster_admin_state': 'draining'}, 1)
         self.until('lightbits_backend_clusters', {'accepting': 'yes'}, 0)
+        self.config.write()
+        done = self.config.run('cluster', 'set', 'east', '--disable',
+                               '--reason', 'new switches')
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.until('lightbits_cluster_admin_state', {
+            'cluster': 'east',
+            'lightbits_cluster_admin_state': 'disabled'}, 1)
 
         process.send_signal(signal.SIGTERM)
         self.assertEqual(0, process.wait(PATIENCE))
