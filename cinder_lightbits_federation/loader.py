@@ -88,7 +88,21 @@ def load(backend: Backend, section: str, host: str, clustered: bool,
         pools=PoolMode(get('lightbits_pools')),
         policy=_policy(backend, section),
         copies=_copies(backend, section),
-        golden=_golden(backend, section))
+        golden=_golden(backend, section),
+        files=_named(backend, sections, [
+            *(item.name for item in good), *taken]))
+
+
+def _named(backend: Backend, sections: ClusterSections, names: Iterable[str]
+           ) -> tuple[str, ...]:
+    """:returns: the files that the settings of clusters depend on.
+
+    Those of tokens are read anew with each token and are not among them.
+    """
+    found = {sections.get(name, option) for name in names
+             for option in ('tls_ca_file', 'private_key_file')}
+    found.add(backend.safe_get('driver_ssl_cert_path'))
+    return tuple(sorted(path for path in found if path))
 
 
 def _members(backend: Backend, section: str, sections: ClusterSections

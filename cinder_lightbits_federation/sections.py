@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 import hashlib
 import ipaddress
 import logging
+import pathlib
 from typing import Any, Protocol
 import uuid as uuidlib
 
@@ -203,11 +204,22 @@ def _trust(backend: Backend, section: str, option: Mapping[str, Any]
         trust = lb_tls.TlsTrust(
             ca_file=ca_file, server_name=option['tls_server_name'],
             fingerprints=tuple(option['tls_fingerprints']),
-            insecure=option['tls_insecure'])
+            insecure=option['tls_insecure'], digest=_digest(ca_file))
         trust.validate()
     except (ValueError, lb_errors.Untrusted) as exc:
         raise errors.InvalidSetting(section, used, str(exc)) from exc
     return trust, used
+
+
+def _digest(path: str | None) -> str:
+    """:returns: something that differs with what is in a file."""
+    if not path:
+        return ''
+    try:
+        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+    except OSError:
+        # Told with its reason by who loads it.
+        return ''
 
 
 def _tokens(section: str, option: Mapping[str, Any]

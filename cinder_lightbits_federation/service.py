@@ -48,6 +48,7 @@ from cinder_lightbits_federation.store.place import url_of
 from cinder_lightbits_federation.store.reports import Report
 from cinder_lightbits_federation.sweeper import Sweeper
 from cinder_lightbits_federation.views import Use
+from cinder_lightbits_federation.watcher import stamp
 from cinder_lightbits_federation.watcher import Watcher
 
 LOG = logging.getLogger(__name__)
@@ -151,10 +152,10 @@ class Service:
         self._watcher = Watcher(
             self._files, self._dirs,
             min(self.federation.settings.poll_interval, WATCH_INTERVAL),
-            self._reload, self._exchange)
+            self._reload, self._others)
         if self._waiting:
             # They serve when they have been audited, which may take long.
-            self._watcher.distrust()
+            self._watcher.look_now()
         self._watcher.start()
         self._sweeper.start()
         self.cloud = self._connect()
@@ -222,16 +223,24 @@ class Service:
             self._configuration, self._configuration.config_group,
             self._host, bool(self._cluster_name), self._files, self._dirs)
 
+    def _others(self) -> object:
+        """Tell and hear the other services.
+
+        :returns: what differs when there is something to apply that is not
+            in the configuration files.
+        """
+        return (stamp(self.federation.registry.settings.files, ()),
+                self._exchange())
+
     def _exchange(self) -> object:
         """Tell the other services what is known here, and hear them.
 
         :returns: something that differs when states have to be applied.
         """
         registry = self.federation.registry
-        stamp = self.shared.exchange(registry.clusters,
-                                     self._report()).stamp
+        found = self.shared.exchange(registry.clusters, self._report()).stamp
         self._bar(self.shared.strangers(registry.clusters))
-        return stamp
+        return found
 
     def _report(self) -> Report:
         placer = self.federation.placer

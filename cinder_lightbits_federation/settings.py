@@ -107,6 +107,8 @@ class FederationSettings:
     :param poll_interval: seconds between two looks at a cluster.
     :param policy: how to place.
     :param golden: what to do about golden images.
+    :param files: paths of what the sections name and what is read with them,
+        be it there or not.
     """
 
     section: str
@@ -125,3 +127,4 @@ class FederationSettings:
     policy: PlacementPolicy
     copies: CopySettings
     golden: GoldenPolicy
+    files: tuple[str, ...] = ()

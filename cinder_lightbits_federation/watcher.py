@@ -21,14 +21,15 @@ import threading
 
 LOG = logging.getLogger(__name__)
 
-Stamp = tuple[tuple[str, int, int, int], ...]
+Stamp = tuple[tuple[str, int, int, int, int], ...]
 
 
 def stamp(files: Iterable[str], dirs: Iterable[str]) -> Stamp:
     """:returns: something that differs when one of the files changed.
 
-    A file that is replaced gets another inode, one that is edited another
-    time of change; a drop-in folder's files come and go.
+    A file that is replaced gets another inode, one that is edited other
+    times, as does one that is given to another owner or made readable; a
+    drop-in folder's files come and go.
     """
     paths = list(files)
     for folder in dirs:
@@ -46,12 +47,13 @@ def _entries(folder: str) -> list[str]:
             if name.endswith('.conf')]
 
 
-def _file_stamp(path: str) -> tuple[str, int, int, int] | None:
+def _file_stamp(path: str) -> tuple[str, int, int, int, int] | None:
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return path, status.st_ino, status.st_size, status.st_mtime_ns
+    return (path, status.st_ino, status.st_size, status.st_mtime_ns,
+            status.st_ctime_ns)
 
 
 class Watcher:
@@ -73,6 +75,7 @@ class Watcher:
         self._changed = changed
         self._more = more
         self._seen: object = self._stamp()
+        self._doubted = False
         self._asked = threading.Event()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -84,12 +87,8 @@ class Watcher:
         self._thread.start()
 
     def look_now(self) -> None:
-        """Have the files looked at without waiting for the interval."""
-        self._asked.set()
-
-    def distrust(self) -> None:
-        """Take what was seen last for changed."""
-        self._seen = None
+        """Take what was seen last for changed, without waiting for a look."""
+        self._doubted = True
         self._asked.set()
 
     def stop(self) -> None:
@@ -106,8 +105,9 @@ class Watcher:
 
     def _look(self) -> None:
         try:
+            doubted, self._doubted = self._doubted, False
             found = self._stamp()
-            if found == self._seen:
+            if found == self._seen and not doubted:
                 return
             self._seen = found
             if not self._changed():

@@ -59,6 +59,8 @@ class TlsTrust:
     :param fingerprints: SHA-256 fingerprints of acceptable certificates,
         several for a rollover; they replace chain and name.
     :param insecure: believe anything. Tokens can then be stolen.
+    :param digest: of what `ca_file` holds, where it matters that trust in
+        another content is another trust.
     :raises ValueError: the arguments contradict each other.
     """
 
@@ -66,6 +68,7 @@ class TlsTrust:
     server_name: str | None = None
     fingerprints: tuple[str, ...] = ()
     insecure: bool = False
+    digest: str = ''
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'fingerprints', tuple(

@@ -33,6 +33,9 @@ from cinder_lightbits_federation.lightbits import errors
 from cinder_lightbits_federation.lightbits import keys
 
 LIFETIME = 600
+# Seconds for which the token of a file serves on when the file is gone or
+# holds none.
+GRACE = 30.0
 # The clocks of clusters differ a little from ours.
 BACK_DATING = 60
 RENEW_BEFORE = 60
@@ -116,11 +119,18 @@ class _Stamp:
 class FileToken:
     """A token in a file, read again when the file changes.
 
+    Whoever writes the file may not do so at once: while it is gone or holds
+    no token, the one of before serves for a moment.
+
     :param path: a file that holds the token and nothing else.
+    :param clock: seconds of monotonic time.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str,
+                 clock: Callable[[], float] = time.monotonic) -> None:
         self._path = path
+        self._clock = clock
+        self._bad_since: float | None = None
         self._lock = threading.Lock()
         self._stamp: _Stamp | None = None
         self._token: str | None = None
@@ -129,13 +139,26 @@ class FileToken:
         return f'FileToken({self._path!r})'
 
     def bearer(self, project: str) -> str | None:
-        """:returns: what the file holds now.
+        """:returns: what the file holds now, or held until `GRACE` ago.
 
         :raises NoCredential: naming the file and what is wrong with it.
         """
         with self._lock:
-            self._refresh()
+            try:
+                self._refresh()
+            except errors.NoCredential:
+                if not self._may_be_under_way():
+                    raise
+            else:
+                self._bad_since = None
             return self._token
+
+    def _may_be_under_way(self) -> bool:
+        """:returns: whether the file was good a moment ago."""
+        now = self._clock()
+        if self._bad_since is None:
+            self._bad_since = now
+        return self._token is not None and now < self._bad_since + GRACE
 
     def renew(self, project: str) -> bool:
         """:returns: whether the file holds another token than before."""

@@ -68,6 +68,12 @@ class StampTestCase(FilesTestCase):
         self.file.unlink()
         self.assertEqual((), self.assert_differs(none))
 
+    def test_a_file_that_becomes_readable(self) -> None:
+        self.file.chmod(0o600)
+        before = self.stamp()
+        self.file.chmod(0o640)
+        self.assert_differs(before)
+
     def test_other_files_are_not_read(self) -> None:
         before = self.stamp()
         (self.dropins / 'east.conf.rpmsave').write_text('')
@@ -84,13 +90,21 @@ class WatcherTestCase(FilesTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.calls = 0
+        self.looks = 0
         self.answers: list[bool | Exception] = []
-        # So long that only being asked makes it look.
-        self.watch = watcher.Watcher([str(self.file)], [str(self.dropins)],
-                                     3600.0, self.changed)
         self.log = self.useFixture(fixtures.FakeLogger())
-        self.addCleanup(self.watch.stop)
-        self.watch.start()
+        self.watch = self.started(0.01)
+
+    def started(self, interval: float) -> watcher.Watcher:
+        watch = watcher.Watcher([str(self.file)], [str(self.dropins)],
+                                interval, self.changed, self.looked)
+        self.addCleanup(watch.stop)
+        watch.start()
+        return watch
+
+    def looked(self) -> object:
+        self.looks += 1
+        return ()
 
     def changed(self) -> bool:
         self.calls += 1
@@ -103,25 +117,36 @@ class WatcherTestCase(FilesTestCase):
         timing.wait_until(lambda: self.calls >= number or None,
                           timing.Deadline.after(PATIENCE), 'the watch')
 
+    def wait_for_looks(self, number: int) -> None:
+        timing.wait_until(lambda: self.looks >= number or None,
+                          timing.Deadline.after(PATIENCE), 'the watch')
+
     def edit(self) -> None:
         with self.file.open('a', encoding='utf-8') as file:
             file.write('# more\n')
-        self.watch.look_now()
 
     def test_a_change_is_told_once(self) -> None:
         self.edit()
         self.wait_for_calls(1)
-        self.watch.look_now()
+        self.wait_for_looks(self.looks + 3)
         self.edit()
         self.wait_for_calls(2)
+        self.wait_for_looks(self.looks + 3)
         self.assertEqual(2, self.calls)
+
+    def test_whoever_asks_is_told_at_once_and_in_any_case(self) -> None:
+        self.watch.stop()
+        watch = self.started(3600.0)
+        for number in (1, 2):
+            watch.look_now()
+            self.wait_for_calls(number)
 
     def test_what_is_not_done_is_asked_for_again(self) -> None:
         self.answers = [False]
         self.edit()
-        self.wait_for_calls(1)
-        self.watch.look_now()
         self.wait_for_calls(2)
+        self.wait_for_looks(self.looks + 3)
+        self.assertEqual(2, self.calls)
 
     def test_an_error_does_not_end_the_watch(self) -> None:
         self.answers = [ValueError('no such cluster')]

@@ -13,6 +13,7 @@
 """Clusters come, go and change state while the service runs."""
 
 import gc
+import pathlib
 from typing import Any
 from unittest import mock
 import weakref
@@ -23,6 +24,7 @@ from oslo_config import cfg
 
 from cinder_lightbits_federation import service
 from cinder_lightbits_federation import timing
+from tests.simulator import pki
 from tests.unit.driver import base
 
 CONF = cfg.CONF
@@ -176,6 +178,29 @@ class ReloadTestCase(base.FederationTestCase):
                       self.log.output)
         self.assertNotIn(f'volume {kept.id}:', self.log.output)
         self.driver.extend_volume(kept, 2)
+
+    def test_an_authority_that_is_replaced_is_read(self) -> None:
+        """So is one that is away for a moment while something changes."""
+        right = pathlib.Path(self.given['west']['tls_ca_file']).read_bytes()
+        path = pathlib.Path(pki.Authority(self.folder).ca_file)
+        west = self.section('west', tls_ca_file=str(path))
+        self.rewrite({'east': self.section('east'), 'west': west})
+        self.until(lambda: self.status('west') == 'misconfigured')
+
+        path.write_bytes(right)
+
+        self.until(lambda: self.status('west') == 'connected')
+        path.unlink()
+        self.rewrite({'east': self.section('east', admin_state='disabled'),
+                      'west': west})
+        self.until(lambda: set(self.clusters()) == {'east'})
+        path.write_bytes(right)
+        self.until(lambda: self.status('west') == 'connected')
+
+    def status(self, name: str) -> str | None:
+        """Whether a cluster is connected, None if there is none."""
+        found = self.clusters().get(name)
+        return found.status.connection.value if found else None
 
     def test_lost_needs_the_uuid(self) -> None:
         self.rewrite({'east': self.section('east'),
