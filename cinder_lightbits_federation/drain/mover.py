@@ -24,6 +24,7 @@ import enum
 import logging
 import time
 from typing import Any, Protocol
+import uuid as uuidlib
 
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.jobs.book import Book
@@ -39,8 +40,8 @@ PATIENCE = 365 * 86400.0
 MIGRATE = 'migrate'
 # A move that was begun here is given so many leases to be claimed.
 LEASES = 2
-# Seconds after which a volume that Cinder answers for, but whose move it keeps
-# failing to begin, has failed.
+# Seconds after which a volume has failed that Cinder does not answer for while
+# it answers for others.
 DOUBT = 600.0
 # Failures that the message names; all of them are in the checkpoint.
 TOLD = 3
@@ -134,10 +135,11 @@ class Mover:
         self._failed: dict[str, str] = {}
         self._running: dict[str, Item] = {}
         self._since: dict[str, float] = {}
-        # Asked for, but there was no answer: to be begun, and since when; to
-        # be ended.
-        self._in_doubt: dict[str, float] = {}
+        # Asked for, but there was no answer: to be begun; to be ended.
+        self._in_doubt: set[str] = set()
         self._left: set[str] = set()
+        # Since when Cinder answers, but not for these.
+        self._unheard: dict[str, float] = {}
         self._away = False
         self._moved = 0
         self._size = 0
@@ -190,16 +192,16 @@ class Mover:
         left = len(queue) + len(self._running), len(queue)
         try:
             for item in list(self._running.values()):
-                if self._has_ended(item):
+                if self._settled(item, self._has_ended):
                     del self._running[item.id]
             while (queue and len(self._running) < self._at_once
-                   and self._due()):
-                self._begin(queue[0])
+                   and self._due() and self._settled(queue[0], self._begin)):
                 del queue[0]
         except CloudUnavailable as exc:
             if not self._away:
                 LOG.warning('Moves wait for Cinder: %s', exc)
             self._away = True
+            self._unheard.clear()
         else:
             self._away = False
         if left == (len(queue) + len(self._running), len(queue)):
@@ -212,14 +214,50 @@ class Mover:
             return True
         return time.monotonic() >= self._began + self._begun / self._rate
 
-    def _begin(self, item: Item) -> None:
+    def _settled(self, item: Item, act: Callable[[Item], bool]) -> bool:
+        """Do something about a volume, or fail it.
+
+        :param act: may raise CloudUnavailable, and is then called again.
+        :returns: what `act` does; True if the volume has failed, because
+            for long Cinder has answered, but not for it.
+        :raises CloudUnavailable: Cinder does not answer at all.
+        """
+        try:
+            done = act(item)
+        except CloudUnavailable as exc:
+            if not self._answers():
+                raise
+            now = time.monotonic()
+            if item.id not in self._unheard:
+                LOG.warning('Cinder answers, but not for volume %s: %s',
+                            item.id, exc)
+            if now - self._unheard.setdefault(item.id, now) < DOUBT:
+                return False
+            self._fail(item, f'Cinder does not answer for it: {exc}')
+            done = True
+        self._unheard.pop(item.id, None)
+        return done
+
+    def _answers(self) -> bool:
+        """:returns: whether Cinder answers for a volume that nobody has."""
+        try:
+            self._cloud.phase(str(uuidlib.uuid4()))
+        except CloudUnavailable:
+            return False
+        except MoveRefused:
+            pass
+        return True
+
+    def _begin(self, item: Item) -> bool:
         """Begin a move, or fail it.
 
+        :returns: True.
         :raises CloudUnavailable: it may have begun; to be called again.
         """
         try:
             if not self._was_begun(item):
-                self._ask(item)
+                self._in_doubt.add(item.id)
+                self._cloud.migrate(item.id)
         except MoveRefused as exc:
             self._fail(item, str(exc))
         else:
@@ -228,16 +266,8 @@ class Mover:
             self._begun += item.size
             self._running[item.id] = item
             self._since[item.id] = time.monotonic()
-        self._in_doubt.pop(item.id, None)
-
-    def _ask(self, item: Item) -> None:
-        since = self._in_doubt.setdefault(item.id, time.monotonic())
-        try:
-            self._cloud.migrate(item.id)
-        except CloudUnavailable as exc:
-            if time.monotonic() - since > DOUBT:
-                raise MoveRefused(str(exc)) from exc
-            raise
+        self._in_doubt.discard(item.id)
+        return True
 
     def _was_begun(self, item: Item) -> bool:
         """Whether a request that got no answer has come to something."""

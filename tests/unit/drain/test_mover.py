@@ -46,6 +46,8 @@ class Cinder:
         self.begun: list[str] = []
         self.forgotten: list[str] = []
         self.most = 0
+        # What it answers 500 for when it is asked about it.
+        self.broken: set[str] = set()
         self.away = 0
         self.lost = 0
 
@@ -80,6 +82,8 @@ class Cinder:
 
     def phase(self, volume_id: str) -> Phase:
         self.answer()
+        if volume_id in self.broken:
+            raise mover.CloudUnavailable('500')
         if volume_id not in self.moving:
             return (Phase.AT_REST if volume_id in self.places
                     else Phase.GONE)
@@ -191,8 +195,62 @@ class MoverTestCase(base.JobsTestCase):
 
         cinder.migrate = migrate  # type: ignore[method-assign]
         error = self.assertRaises(mover.MovesFailed, self.run_job, cinder)
-        self.assertIn('1 volumes could not be moved: a: 500', str(error))
+        self.assertIn('1 volumes could not be moved: a: Cinder does not '
+                      'answer for it: 500', str(error))
         self.assertEqual({'a': OLD, 'b': NEW}, cinder.places)
+
+    def test_one_that_cinder_never_answers_for_keeps_no_other(self) -> None:
+        """Its move may be under way, or in doubt; others come after it."""
+        for lost in (0, 1):
+            self.useFixture(fixtures.MonkeyPatch(f'{mover.__name__}.DOUBT',
+                                                 0.5))
+            cinder = Cinder(dict.fromkeys('abcd', 1))
+            cinder.lost = lost
+            cinder.broken.add('a')
+            error = self.assertRaises(mover.MovesFailed, self.run_job,
+                                      cinder, 1)
+            self.assertIn('1 volumes could not be moved: a: Cinder does not '
+                          'answer for it: 500', str(error))
+            self.assertEqual({'a': OLD, 'b': NEW, 'c': NEW, 'd': NEW},
+                             cinder.places)
+            self.assertEqual(list('abcd'), cinder.begun)
+
+    def test_one_that_cinder_does_not_answer_for_for_a_while(self) -> None:
+        cinder = Cinder({'a': 1, 'b': 1})
+        cinder.broken.add('a')
+        before = cinder.migrate
+
+        def migrate(volume_id: str) -> None:
+            before(volume_id)
+            if volume_id == 'c':
+                cinder.broken.clear()
+
+        cinder.migrate = migrate  # type: ignore[method-assign]
+        cinder.sizes['c'], cinder.places['c'] = 1, OLD
+        self.assertEqual(3, self.run_job(cinder).done)
+        self.assertEqual(list('abc'), cinder.begun)
+
+    def test_an_outage_is_no_fault_of_a_volume(self) -> None:
+        """What was held against one before it is void after it."""
+        self.useFixture(fixtures.MonkeyPatch(f'{mover.__name__}.DOUBT', 0.3))
+        cinder = Cinder({'a': 1})
+        before = cinder.phase
+        faults: list[float] = []
+        asked: list[str] = []
+
+        def phase(volume_id: str) -> Phase:
+            asked.append(volume_id)
+            now = time.monotonic()
+            if len(asked) > 2 and now < faults[0] + 0.5:
+                raise mover.CloudUnavailable('503')
+            if volume_id == 'a' and len(faults) < 2:
+                faults.append(now)
+                raise mover.CloudUnavailable('500')
+            return before(volume_id)
+
+        cinder.phase = phase  # type: ignore[method-assign]
+        self.assertEqual(1, self.run_job(cinder).done)
+        self.assertEqual(2, len(faults))
 
     def test_what_comes_back_has_failed(self) -> None:
         cinder = Cinder({'a': 1, 'b': 1})
