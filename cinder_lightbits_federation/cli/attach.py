@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 import contextlib
+import os
 from typing import Any
 
 from cinder_lightbits_federation.cli import base
@@ -37,11 +38,11 @@ from cinder_lightbits_federation.views import AdminState
 COLUMNS = ('check', 'result', 'detail')
 
 # What the command line calls an option of the section.
+_FILES = {'ca_file': 'tls_ca_file', 'jwt_file': 'jwt_file',
+          'private_key_file': 'private_key_file'}
 _PLAIN = {
-    'ca_file': 'tls_ca_file', 'server_name': 'tls_server_name',
-    'jwt_file': 'jwt_file', 'credential_id': 'credential_id',
-    'private_key_file': 'private_key_file', 'token_scope': 'token_scope',
-    'admin_state': 'admin_state'}
+    'server_name': 'tls_server_name', 'credential_id': 'credential_id',
+    'token_scope': 'token_scope', 'admin_state': 'admin_state'}
 _LISTS = {'fingerprint': 'tls_fingerprints', 'project_map': 'project_map',
           'endpoint_network': 'endpoint_networks'}
 
@@ -141,6 +142,11 @@ class ClusterAttach(base.ListCommand):
         if given.uuid:
             options['cluster_uuid'] = given.uuid
         options['backends'] = self.session.backend
+        for argument, option in _FILES.items():
+            path = getattr(given, argument)
+            if path:
+                # Services run in folders of their own.
+                options[option] = os.path.abspath(path)
         for argument, option in _PLAIN.items():
             value = getattr(given, argument)
             if value:

@@ -97,6 +97,15 @@ class AttachTest(DropInTestCase):
             row['name'] for row in self.rows('cluster', 'list')})
         self.assertEqual([('attach', 'north', 'done')], self.jobs())
 
+    def test_files_are_written_as_any_folder_finds_them(self) -> None:
+        array = self.north()
+        given = [os.path.relpath(item) if os.path.isabs(item) else item
+                 for item in self.access(array)]
+        self.rows('cluster', 'attach', 'north', *given)
+        text = self.written()
+        self.assertIn(f'tls_ca_file = {array.ca_file}\n', text)
+        self.assertIn(f'jwt_file = {array.token_files["system"]}\n', text)
+
     def test_one_at_a_time(self) -> None:
         array = self.north()
         shared = self.driver._service.shared
@@ -240,9 +249,11 @@ class AttachTest(DropInTestCase):
         self.upload(array, made['credential_id'], public)
         self.rows('cluster', 'attach', 'north', '--endpoints',
                   array.api_endpoints[0], '--ca-file', array.ca_file,
-                  '--private-key-file', made['private_key_file'],
+                  '--private-key-file',
+                  os.path.relpath(made['private_key_file']),
                   '--credential-id', made['credential_id'])
-        self.assertIn('private_key_file', self.written())
+        self.assertIn(f'private_key_file = {made["private_key_file"]}\n',
+                      self.written())
 
     def upload(self, array: Any, credential_id: str, public: bytes) -> None:
         """Do what the cluster's own command would do."""
@@ -355,87 +366,3 @@ class RefreshTest(DropInTestCase):
         array.stop()
         found = self.command('cluster', 'refresh', 'north')
         self.assertEqual(Outcome.SILENT, found.outcome)
-
-
-class DetachTest(DropInTestCase):
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.attach(self.north())
-
-    def detach(self, *argv: str, outcome: Outcome = Outcome.CLEAN) -> Any:
-        """:returns: what is still there."""
-        return self.rows('cluster', 'detach', 'north', *argv,
-                         outcome=outcome)
-
-    def volume_there(self, **fields: Any) -> Any:
-        """:returns: a volume of ours on the cluster."""
-        self.driver.tear_down()
-        self.driver = self.start_driver()
-        self.write_config({'east': self.section('east')})
-        return self.made(self.driver, specs={'lightos:cluster': 'north'},
-                         **fields)
-
-    def test_empty(self) -> None:
-        self.make('north', 'of-somebody-else')
-        self.assertEqual([], self.detach())
-        self.assertTrue(os.path.exists(self.file))
-        self.assertEqual([], self.detach('--dry-run'))
-        self.assertEqual([], self.detach('--yes'))
-        self.assertFalse(os.path.exists(self.file))
-        self.assertEqual(['east'], [
-            row['name'] for row in self.rows('cluster', 'list')])
-
-    def test_volumes_of_ours(self) -> None:
-        volume = self.volume_there()
-        snapshot = self.taken(volume)
-        rows = self.detach('--yes', outcome=Outcome.FINDINGS)
-        self.assertEqual(
-            {('volume', volume.id, 'record'),
-             ('snapshot', snapshot.id, 'record')},
-            {(row['resource'], row['cinder_id'], row['evidence'])
-             for row in rows})
-        self.assertTrue(os.path.exists(self.file))
-        job, = self.rows('job', 'list', '--kind', 'detach')
-        self.assertEqual(('failed', '2 volumes and snapshots are there'),
-                         (job['state'], job['error']))
-
-    def test_volumes_that_no_record_places_there(self) -> None:
-        marked, named = self.volume_there(), self.volume()
-        self.forget(marked)
-        self.make('north', named.name)
-        rows = self.detach(outcome=Outcome.FINDINGS)
-        self.assertEqual(
-            {marked.id: 'mark of this cloud',
-             named.id: 'name of a record without a place'},
-            {row['cinder_id']: row['evidence'] for row in rows})
-
-    def test_silent(self) -> None:
-        self.arrays['north'].stop()
-        found = self.command('cluster', 'detach', 'north', '--yes')
-        self.assertEqual(Outcome.SILENT, found.outcome)
-        self.assertTrue(os.path.exists(self.file))
-
-    def test_lost(self) -> None:
-        with open(self.file, 'a', encoding='utf-8') as file:
-            file.write('admin_state = lost\n')
-        self.arrays['north'].stop()
-        self.assertEqual([], self.detach('--yes'))
-        self.assertFalse(os.path.exists(self.file))
-
-    def test_a_section_of_somebody_else(self) -> None:
-        found = self.command('cluster', 'detach', 'east', '--yes')
-        self.assertEqual(Outcome.CLEAN, found.outcome)
-        self.assertIn(f'from {self.path("cinder.conf")}', found.err)
-
-    def test_the_last_one(self) -> None:
-        self.write_config({})
-        found = self.command('cluster', 'detach', 'north', '--yes')
-        self.assertIn('the last cluster', found.err)
-
-    def test_an_explicit_list(self) -> None:
-        self.write_config({'east': self.section('east')},
-                          lightbits_clusters='east, north')
-        found = self.command('cluster', 'detach', 'north', '--yes')
-        self.assertIn('set first: lightbits_clusters = east', found.err)
-        self.assertTrue(os.path.exists(self.file))
