@@ -35,6 +35,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc as sa_exc
 
 from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.store import patience
 from cinder_lightbits_federation.store import tables
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
@@ -101,6 +102,9 @@ class Store:
         self._url = url
         self._lock = threading.Lock()
         self._engine: sa.Engine | None = None
+        # The last attempt to open it that failed: when, monotonic seconds.
+        self._failed_at = float('-inf')
+        self._failure = ''
 
     def __str__(self) -> str:
         return self._url.render_as_string(hide_password=True)
@@ -115,9 +119,10 @@ class Store:
     def transaction(self) -> Iterator[sa.Connection]:
         """One short transaction, committed unless the body raises.
 
-        Do nothing inside but talk to the database.
+        Do nothing inside but talk to the database. An answer of it is waited
+        for no longer than `patience` says.
 
-        :raises StoreUnavailable: the database does not work.
+        :raises StoreUnavailable: the database does not work or is silent.
         """
         engine = self._open()
         with self._told(), engine.begin() as connection:
@@ -139,17 +144,42 @@ class Store:
 
     def _open(self) -> sa.Engine:
         """:returns: the engine; the tables are of this release."""
+        asked_at = time.monotonic()
         with self._lock:
             if self._engine is None:
-                with self._told():
-                    engine = self._make()
-                    try:
-                        _migrate(engine)
-                    except BaseException:
-                        engine.dispose()
-                        raise
-                self._engine = engine
+                if self._failed_at >= asked_at:
+                    # Each trying in turn would wait as often as there are
+                    # threads.
+                    raise errors.StoreUnavailable(self._failure)
+                try:
+                    self._engine = self._prepare()
+                except errors.StoreUnavailable as exc:
+                    self._failure = str(exc)
+                    self._failed_at = time.monotonic()
+                    raise
             return self._engine
+
+    def _prepare(self) -> sa.Engine:
+        """Bring the tables up to date; `_lock` is held.
+
+        :returns: the engine for normal work.
+        """
+        with self._told():
+            engine = self._make(patience.WORK)
+            try:
+                if not _is_current(engine):
+                    self._migrate()
+            except BaseException:
+                engine.dispose()
+                raise
+            return engine
+
+    def _migrate(self) -> None:
+        engine = self._make(patience.MIGRATION)
+        try:
+            _migrate(engine)
+        finally:
+            engine.dispose()
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -165,11 +195,15 @@ class Store:
                 DeadlineExceeded, ImportError, OSError) as exc:
             raise errors.StoreUnavailable(f'{self}: {exc}') from None
 
-    def _make(self) -> sa.Engine:
+    def _make(self, seconds: int) -> sa.Engine:
+        """:param seconds: to wait for an answer."""
         if not is_file(self._url):
-            return sa.create_engine(
+            engine = sa.create_engine(
                 self._url, pool_pre_ping=True, pool_recycle=RECYCLE,
-                pool_size=POOL, max_overflow=SURGE)
+                pool_size=POOL, max_overflow=SURGE, pool_timeout=seconds,
+                connect_args=patience.connect_args(self._url, seconds))
+            patience.bound_statements(engine, self._url, seconds)
+            return engine
         _make_file(pathlib.Path(self._url.database or ''))
         engine = sa.create_engine(self._url,
                                   connect_args={'timeout': BUSY_LIMIT})
@@ -206,17 +240,44 @@ def _begin_file(connection: sa.Connection) -> None:
     connection.exec_driver_sql('BEGIN IMMEDIATE')
 
 
+def _is_current(engine: sa.Engine) -> bool:
+    """Whether the tables are of this release.
+
+    Fails at once where there is no database: nobody is making tables there.
+
+    :raises StoreUnavailable: they are of a newer release.
+    """
+    _config, scripts = _scripts()
+    reached = False
+    try:
+        with engine.connect() as connection:
+            reached = True
+            found = _revision(connection)
+    except sa_exc.DBAPIError as exc:
+        # Somebody may be at it just now.
+        if (reached and not exc.connection_invalidated
+                or LOCKED in str(exc.orig)):
+            return False
+        raise
+    _check_known(scripts, found)
+    return found == scripts.get_current_head()
+
+
+def _scripts() -> tuple[alembic_config.Config,
+                        alembic_script.ScriptDirectory]:
+    config = alembic_config.Config()
+    config.set_main_option('script_location', MIGRATIONS)
+    return config, alembic_script.ScriptDirectory.from_config(config)
+
+
 def _migrate(engine: sa.Engine) -> None:
     """Bring the tables to this release's form, whoever else tries, too.
 
     :raises StoreUnavailable: they are of a newer release.
     """
-    config = alembic_config.Config()
-    config.set_main_option('script_location', MIGRATIONS)
-    scripts = alembic_script.ScriptDirectory.from_config(config)
+    config, scripts = _scripts()
     head = scripts.get_current_head()
     problems: list[str] = []
-    _reach(engine)
 
     def attempt() -> bool | None:
         try:
@@ -241,15 +302,6 @@ def _migrate(engine: sa.Engine) -> None:
     wait_until(attempt, Deadline.after(MIGRATION_LIMIT),
                'making the tables of the store',
                lambda: problems[-1] if problems else None)
-
-
-def _reach(engine: sa.Engine) -> None:
-    """Fail at once where there is no database: nobody is making tables."""
-    try:
-        engine.connect().close()
-    except sa_exc.DBAPIError as exc:
-        if LOCKED not in str(exc.orig):
-            raise
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -26,6 +26,8 @@ VERSIONS = 'lightbits_versions'
 
 # More than MySQL's TEXT holds: it then takes MEDIUMTEXT.
 LONG = 1 << 20
+# PostgreSQL has no lengths of texts, and refuses them.
+TEXT = sa.Text(LONG).with_variant(sa.Text(), 'postgresql')
 SUBJECT_LENGTH = 128
 
 JOBS = sa.Table(
@@ -42,8 +44,8 @@ JOBS = sa.Table(
     sa.Column('state', sa.String(16), nullable=False, index=True),
     sa.Column('done', sa.BigInteger, nullable=False),
     sa.Column('total', sa.BigInteger, nullable=False),
-    sa.Column('parameters', sa.Text(LONG), nullable=False),
-    sa.Column('checkpoint', sa.Text(LONG), nullable=False),
+    sa.Column('parameters', TEXT, nullable=False),
+    sa.Column('checkpoint', TEXT, nullable=False),
     sa.Column('host', sa.String(255), nullable=False),
     # Another one each time that somebody takes the job.
     sa.Column('claim', sa.String(36), nullable=True),
@@ -51,14 +53,14 @@ JOBS = sa.Table(
     sa.Column('created', sa.Double, nullable=False),
     sa.Column('started', sa.Double, nullable=True),
     sa.Column('ended', sa.Double, nullable=True),
-    sa.Column('error', sa.Text(LONG), nullable=False))
+    sa.Column('error', TEXT, nullable=False))
 
 STATES = sa.Table(
     'lightbits_states', METADATA,
     sa.Column('federation', sa.String(36), primary_key=True),
     sa.Column('cluster', sa.String(128), primary_key=True),
     sa.Column('state', sa.String(16), nullable=False),
-    sa.Column('reason', sa.Text(LONG), nullable=False),
+    sa.Column('reason', TEXT, nullable=False),
     sa.Column('host', sa.String(255), nullable=False),
     sa.Column('since', sa.Double, nullable=False),
     sa.Column('version', sa.Integer, nullable=False))
@@ -73,7 +75,7 @@ SERVICES = sa.Table(
     'lightbits_services', METADATA,
     sa.Column('backend', sa.String(255), primary_key=True),
     sa.Column('host', sa.String(255), primary_key=True),
-    sa.Column('clusters', sa.Text(LONG), nullable=False),
+    sa.Column('clusters', TEXT, nullable=False),
     sa.Column('started', sa.Double, nullable=False),
     sa.Column('heartbeat', sa.Double, nullable=False))
 
@@ -81,13 +83,13 @@ REPORTS = sa.Table(
     'lightbits_reports', METADATA,
     sa.Column('backend', sa.String(255), primary_key=True),
     sa.Column('host', sa.String(255), primary_key=True),
-    sa.Column('report', sa.Text(LONG), nullable=False))
+    sa.Column('report', TEXT, nullable=False))
 
 MARKS = sa.Table(
     'lightbits_marks', METADATA,
     sa.Column('federation', sa.String(36), primary_key=True),
     sa.Column('name', sa.String(128), primary_key=True),
     sa.Column('value', sa.String(255), nullable=False),
-    sa.Column('reason', sa.Text(LONG), nullable=False),
+    sa.Column('reason', TEXT, nullable=False),
     sa.Column('since', sa.Double, nullable=False),
     sa.Column('version', sa.Integer, nullable=False))

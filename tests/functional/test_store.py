@@ -17,10 +17,15 @@ from __future__ import annotations
 import pathlib
 import tempfile
 from typing import ClassVar
+from unittest import mock
 
 import fixtures
 from oslotest import base
 
+from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.store import engine
+from cinder_lightbits_federation.store import patience
+from cinder_lightbits_federation.store import states
 from cinder_lightbits_federation.store import tables
 from tests.stack import daemons
 from tests.stack import mariadb
@@ -59,3 +64,21 @@ class SharedTest(cases.SharedCases, MariaDbTest):
 
 class JobsTest(cases.JobCases, MariaDbTest):
     """Processes that do jobs, and die."""
+
+
+class SilenceTest(MariaDbTest):
+    """A server that stops answering in the middle of its work."""
+
+    @mock.patch.object(patience, 'WORK', 2)
+    def test_it_is_not_waited_for_without_end(self) -> None:
+        store = engine.Store(engine.parse(self.url))
+        self.addCleanup(store.close)
+        known = states.States(store, cases.FEDERATION)
+        self.assertEqual({}, known.all())
+        self.server.daemon.pause()
+        self.addCleanup(self.server.daemon.resume)
+        for _time in range(2):
+            error = self.assertRaises(errors.StoreUnavailable, known.all)
+            self.assertIn('timed out', str(error))
+        self.server.daemon.resume()
+        self.assertEqual({}, known.all())

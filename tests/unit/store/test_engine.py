@@ -17,9 +17,13 @@ import stat
 import fixtures
 from oslotest import base
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import postgresql
+from sqlalchemy import schema
 
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.store import engine
+from cinder_lightbits_federation.store.migrations.versions import m0001_first
 from cinder_lightbits_federation.store import states
 from cinder_lightbits_federation.store import tables
 from tests.store import cases
@@ -78,6 +82,21 @@ class FileTestCase(SqliteTestCase):
             errors.StoreUnavailable,
             states.States(store, cases.FEDERATION).all)
         self.assertIn('no/store.sqlite', str(error))
+
+
+class FormTestCase(base.BaseTestCase):
+
+    def test_texts_are_long_where_that_has_to_be_said(self) -> None:
+        for kind in (tables.TEXT, m0001_first.TEXT):
+            self.assertEqual('TEXT(1048576)',
+                             kind.compile(dialect=mysql.dialect()))
+
+    def test_postgresql_knows_no_length_of_texts(self) -> None:
+        dialect = postgresql.dialect()
+        self.assertEqual('TEXT', m0001_first.TEXT.compile(dialect=dialect))
+        for table in tables.METADATA.sorted_tables:
+            made = str(schema.CreateTable(table).compile(dialect=dialect))
+            self.assertNotIn('TEXT(', made)
 
 
 class UrlTestCase(base.BaseTestCase):

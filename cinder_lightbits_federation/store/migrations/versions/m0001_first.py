@@ -23,6 +23,8 @@ branch_labels = None
 depends_on = None
 
 LONG = 1 << 20
+# PostgreSQL has no lengths of texts, and refuses them.
+TEXT = sa.Text(LONG).with_variant(sa.Text(), 'postgresql')
 
 
 def upgrade() -> None:
@@ -43,15 +45,15 @@ def upgrade() -> None:
         sa.Column('state', sa.String(16), nullable=False),
         sa.Column('done', sa.BigInteger, nullable=False),
         sa.Column('total', sa.BigInteger, nullable=False),
-        sa.Column('parameters', sa.Text(LONG), nullable=False),
-        sa.Column('checkpoint', sa.Text(LONG), nullable=False),
+        sa.Column('parameters', TEXT, nullable=False),
+        sa.Column('checkpoint', TEXT, nullable=False),
         sa.Column('host', sa.String(255), nullable=False),
         sa.Column('claim', sa.String(36), nullable=True),
         sa.Column('heartbeat', sa.Double, nullable=True),
         sa.Column('created', sa.Double, nullable=False),
         sa.Column('started', sa.Double, nullable=True),
         sa.Column('ended', sa.Double, nullable=True),
-        sa.Column('error', sa.Text(LONG), nullable=False),
+        sa.Column('error', TEXT, nullable=False),
         if_not_exists=True)
     _make_index('lightbits_jobs', 'backend')
     _make_index('lightbits_jobs', 'state')
@@ -60,7 +62,7 @@ def upgrade() -> None:
         sa.Column('federation', sa.String(36), primary_key=True),
         sa.Column('cluster', sa.String(128), primary_key=True),
         sa.Column('state', sa.String(16), nullable=False),
-        sa.Column('reason', sa.Text(LONG), nullable=False),
+        sa.Column('reason', TEXT, nullable=False),
         sa.Column('host', sa.String(255), nullable=False),
         sa.Column('since', sa.Double, nullable=False),
         sa.Column('version', sa.Integer, nullable=False),
@@ -75,7 +77,7 @@ def upgrade() -> None:
         'lightbits_services',
         sa.Column('backend', sa.String(255), primary_key=True),
         sa.Column('host', sa.String(255), primary_key=True),
-        sa.Column('clusters', sa.Text(LONG), nullable=False),
+        sa.Column('clusters', TEXT, nullable=False),
         sa.Column('started', sa.Double, nullable=False),
         sa.Column('heartbeat', sa.Double, nullable=False),
         if_not_exists=True)
@@ -83,14 +85,14 @@ def upgrade() -> None:
         'lightbits_reports',
         sa.Column('backend', sa.String(255), primary_key=True),
         sa.Column('host', sa.String(255), primary_key=True),
-        sa.Column('report', sa.Text(LONG), nullable=False),
+        sa.Column('report', TEXT, nullable=False),
         if_not_exists=True)
     op.create_table(
         'lightbits_marks',
         sa.Column('federation', sa.String(36), primary_key=True),
         sa.Column('name', sa.String(128), primary_key=True),
         sa.Column('value', sa.String(255), nullable=False),
-        sa.Column('reason', sa.Text(LONG), nullable=False),
+        sa.Column('reason', TEXT, nullable=False),
         sa.Column('since', sa.Double, nullable=False),
         sa.Column('version', sa.Integer, nullable=False),
         if_not_exists=True)
