@@ -88,10 +88,12 @@ class Native:
 
         Nodes that do not answer are passed over, as long as one does.
 
-        :returns: True.
+        :returns: whether the volume was not here: whoever uses one that was
+            must keep it, whatever becomes of this.
         :raises NotReady: a kernel module, NQN or host id is missing.
         :raises NotVisible: no node is connected.
         """
+        here = self._kernel.find(props.key) is not None
         try:
             connected, problems = _FLIGHTS.join(
                 (self._settings.lock_folder, props.subsystem_nqn, props.nodes,
@@ -106,7 +108,7 @@ class Native:
                 f'volume {props.volume_uuid}: no node of '
                 f'{props.subsystem_nqn} could be connected: '
                 f'{_listed(problems)}')
-        return True
+        return not here
 
     def _reach(self, props: conn_props.ConnectionProperties,
                deadline: timing.Deadline) -> tuple[bool, Problems]:
