@@ -62,9 +62,9 @@ class Sight:
     services: tuple[Knowledge, ...] = ()
 
     @property
-    def stamp(self) -> tuple[tuple[str, int, float], ...]:
+    def stamp(self) -> tuple[tuple[str, int, float, str], ...]:
         """Differs when a state has been set or reset."""
-        return tuple(sorted((name, item.version, item.since)
+        return tuple(sorted((name, item.version, item.since, item.uuid)
                             for name, item in self.states.items()))
 
 
@@ -209,7 +209,10 @@ def strangers(services: Iterable[Knowledge], clusters: Iterable[Cluster]
 
 def applied(settings: FederationSettings, states: Mapping[str, SetState]
             ) -> FederationSettings:
-    """:returns: the settings with the states that were set at run time."""
+    """:returns: the settings with the states that were set at run time.
+
+    One that was set for another cluster of that name is left out.
+    """
     return dataclasses.replace(settings, clusters=tuple(
         _with_state(item, states.get(item.name))
         for item in settings.clusters))
@@ -217,7 +220,8 @@ def applied(settings: FederationSettings, states: Mapping[str, SetState]
 
 def _with_state(item: ClusterSettings, found: SetState | None
                 ) -> ClusterSettings:
-    if found is None or found.state is item.admin_state:
+    if (found is None or found.state is item.admin_state
+            or not found.about(item.client.expected_uuid)):
         return item
     return dataclasses.replace(
         item, admin_state=found.state,

@@ -28,6 +28,7 @@ from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cli import recording
+from cinder_lightbits_federation.cli.states import prospects
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.jobs import commands
 from cinder_lightbits_federation.lightbits import endpoints
@@ -189,8 +190,7 @@ class ClusterAttach(base.ListCommand):
             path = session.drop_ins.write(name, learned)
             self.say(f'Written: {path}. Services on this host use the '
                      f'cluster within seconds; deliver the file to the '
-                     f'others. It gets volumes when all live services know '
-                     f'it ("cluster status").')
+                     f'others. {prospects(session, name, str(cluster.uuid))}')
             return
         self._section = dropins.render(name, learned)
         if not given.print:

@@ -178,7 +178,7 @@ class DrainRun(_Drain):
         cloud = runs.cloud_of(self, parsed_args.detach)
         if cluster.allows(Use.CREATE):
             set_state(session, cluster.name, AdminState.DRAINING,
-                      parsed_args.reason)
+                      parsed_args.reason, cluster.uuid or '')
         runs.run(self, work.DRAIN, cluster.name, pace, cloud,
                  threading.Event())
         return self.planned(cluster, parsed_args)

@@ -299,6 +299,17 @@ class Session:
             name = called or self.cluster(name).name
         return known[name]
 
+    def uuid_of(self, item: ClusterSettings) -> str:
+        """:returns: UUID of a cluster of the files; may be empty.
+
+        It is the section's, or that which all live services have told.
+        """
+        told = {service.clusters[item.name].uuid
+                for service in self.shared.services.all()
+                if service.alive and item.name in service.clusters} - {''}
+        return item.client.expected_uuid or (
+            told.pop() if len(told) == 1 else '')
+
     def close(self) -> None:
         """Close all connections. Idempotent."""
         if 'shared' in self.__dict__:

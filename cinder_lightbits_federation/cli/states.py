@@ -45,7 +45,8 @@ class ClusterSet(base.ShowCommand):
     """Set what a cluster may be used for, on all services, at run time.
 
     It wins over the configuration until it is reset. Running services apply
-    it within seconds.
+    it within seconds. It is about the cluster that has the name now: another
+    one that gets the name later goes by the configuration.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -79,12 +80,14 @@ class ClusterSet(base.ShowCommand):
         item = session.declared(parsed_args.cluster)
         states = session.shared.states
         before = states.all().get(item.name)
+        uuid = session.uuid_of(item)
         wanted = _wanted(parsed_args, item)
         if wanted is not None and not parsed_args.reason.strip():
             raise UsageError('--reason is needed: others will want to know')
         if not parsed_args.dry_run:
-            self._write(item.name, wanted, parsed_args.reason, before)
-        was = before.state if before else item.admin_state
+            self._write(item.name, wanted, parsed_args.reason, before, uuid)
+        was = (before.state if before and before.about(uuid)
+               else item.admin_state)
         becomes = wanted or item.admin_state
         self.say(f'Cluster {item.name}: {becomes.value}, was {was.value}'
                  f'{" (nothing was changed)" if parsed_args.dry_run else ""}'
@@ -95,9 +98,9 @@ class ClusterSet(base.ShowCommand):
         return tuple(fields), tuple(fields.values())
 
     def _write(self, name: str, wanted: AdminState | None, reason: str,
-               before: SetState | None) -> None:
+               before: SetState | None, uuid: str) -> None:
         if wanted is not None:
-            set_state(self.session, name, wanted, reason.strip())
+            set_state(self.session, name, wanted, reason.strip(), uuid)
         elif before and not self.session.shared.states.reset(before):
             raise FailedError(f'the state of cluster {name} was changed by '
                               f'somebody else just now; look at it first')
@@ -133,6 +136,8 @@ class ClusterStatus(base.ListCommand):
             self.say('No service of the backend is live.')
         if any(row['differs_on'].machine_readable() for row in rows):
             self.settle_for(Outcome.FINDINGS)
+        for name in names:
+            self._tell_left(configured.get(name), sight.states.get(name))
         for name in sorted(sight.lost - {
                 row['cluster'] for row in rows
                 if row['state'] == AdminState.LOST.value}):
@@ -143,15 +148,47 @@ class ClusterStatus(base.ListCommand):
         return COLUMNS, [[row[column] for column in COLUMNS]
                          for row in rows]
 
+    def _tell_left(self, item: ClusterSettings | None,
+                   entry: SetState | None) -> None:
+        if item and entry and not entry.about(item.client.expected_uuid):
+            self.say(f'{_of_another(item.name, entry)} "cluster set '
+                     f'{item.name} --reset" forgets it.')
 
-def set_state(session: Session, name: str, state: AdminState, reason: str
-              ) -> None:
+
+def prospects(session: Session, name: str, uuid: str) -> str:
+    """:returns: what a cluster may expect that gets a name now.
+
+    :param uuid: of the cluster.
+    """
+    usual = ('It gets volumes when all live services know it ("cluster '
+             'status").')
+    entry = session.shared.seen.states.get(name)
+    if entry is None:
+        return usual
+    if not entry.about(uuid):
+        return f'{_of_another(name, entry)} {usual}'
+    if entry.state is AdminState.ENABLED:
+        return usual
+    return (f'It is {entry.state.value}, as {entry.host} has set it '
+            f'({entry.reason}): "cluster set {name} --reset" has the '
+            f'configuration count again.')
+
+
+def _of_another(name: str, entry: SetState) -> str:
+    return (f'That a cluster {name} is {entry.state.value} was set for '
+            f'{entry.uuid} and is not applied to another.')
+
+
+def set_state(session: Session, name: str, state: AdminState, reason: str,
+              uuid: str) -> None:
     """Set the state of a cluster on all services.
 
+    :param uuid: of the cluster; empty if it is not known.
     :raises FailedError: somebody else has changed it at the same moment.
     """
     states = session.shared.states
-    if not states.put(name, state, reason, _who(), states.all().get(name)):
+    if not states.put(name, state, reason, _who(), states.all().get(name),
+                      uuid):
         raise FailedError(f'the state of cluster {name} was changed by '
                           f'somebody else just now; look at it first')
 
@@ -188,6 +225,8 @@ def _row(name: str, item: ClusterSettings | None,
          states: Mapping[str, SetState], live: list[Knowledge]
          ) -> dict[str, Any]:
     entry = states.get(name)
+    if entry and item and not entry.about(item.client.expected_uuid):
+        entry = None
     configured = item.admin_state if item else None
     state = entry.state if entry else configured
     return {

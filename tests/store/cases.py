@@ -139,6 +139,30 @@ class SharedCases(StoreCases):
         self.assertTrue(here.reset(seen))
         self.assertEqual({}, there.all())
 
+    def test_which_cluster_a_state_is_about(self) -> None:
+        here = states.States(self.open(), FEDERATION)
+        a_uuid, other = str(uuid.uuid4()), str(uuid.uuid4())
+        here.put('west', AdminState.LOST, 'fire', 'stor1', None, other)
+        here.put('east', AdminState.LOST, 'fire', 'stor1', None, a_uuid)
+        seen = here.all()['east']
+        self.assertEqual(a_uuid, seen.uuid)
+        self.assertTrue(seen.about(a_uuid))
+        self.assertTrue(seen.about(None))
+        self.assertFalse(seen.about(other))
+
+        # As the release before does it, which leaves the mark.
+        here.put('east', AdminState.DRAINING, 'x', 'stor2', seen)
+        self.assertEqual('', here.all()['east'].uuid)
+        self.assertTrue(here.all()['east'].about(other))
+
+        here.put('east', AdminState.DRAINING, 'x', 'stor2',
+                 here.all()['east'], other)
+        self.assertEqual(other, here.all()['east'].uuid)
+        here.reset(here.all()['east'])
+        here.put('east', AdminState.DISABLED, 'x', 'stor2', None)
+        self.assertEqual(('', other), (here.all()['east'].uuid,
+                                       here.all()['west'].uuid))
+
     def test_states_of_other_clouds_are_not_seen(self) -> None:
         store = self.open()
         states.States(store, FEDERATION).put(

@@ -186,6 +186,13 @@ class LostTestCase(SharingTestCase):
                       self.log.output)
         self.assertEqual(frozenset(), self.shared.states.lost())
 
+    def test_another_of_its_name_is_not_lost(self) -> None:
+        self.shared.states.put('west', AdminState.LOST, 'fire', 'operator',
+                               None, self.arrays['east'].uuid)
+        self.put('east', AdminState.DISABLED)
+        self.until_state('east', 'disabled')
+        self.assertEqual('enabled', self.cluster('west').admin_state.value)
+
     def test_one_that_stays_lost_is_not(self) -> None:
         self.lose()
         self.restart()
