@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import contextlib
-import dataclasses
 import logging
 import threading
 import time
@@ -32,6 +31,10 @@ from cinder_lightbits_federation.settings import ClusterSettings
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import DeadlineExceeded
 from cinder_lightbits_federation.timing import Pace
+from cinder_lightbits_federation.troubles import disconnected
+from cinder_lightbits_federation.troubles import last_word
+from cinder_lightbits_federation.troubles import Status
+from cinder_lightbits_federation.troubles import status_for
 from cinder_lightbits_federation.views import AdminState
 from cinder_lightbits_federation.views import ALLOWED
 from cinder_lightbits_federation.views import ClusterView
@@ -43,36 +46,11 @@ LOG = logging.getLogger(__name__)
 # Projects, policies and failure domains are read again every so many looks.
 FACTS_EVERY = 20
 LABELS_SINCE = (3, 11)
-# What TLS says of a good certificate of another name (CPython, _ssl.c).
-OTHER_NAME = 'certificate is not valid for'
+# Seconds of looks in vain after which nobody can say how full a cluster is
+# that otherwise answers. Less than reservations are remembered.
+BLIND = 60.0
 # A look with this share of a call's time is one that proves something.
 PATIENCE = 0.9
-
-
-def _last_word(exc: BaseException) -> lb_errors.LightbitsError | None:
-    """:returns: what a call met last, of what has led to an error."""
-    told: BaseException | None = exc
-    while told is not None:
-        if isinstance(told, lb_errors.LightbitsError):
-            return told
-        if (isinstance(told, DeadlineExceeded)
-                and isinstance(told.last, lb_errors.LightbitsError)):
-            return told.last
-        told = told.__cause__
-    return None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Status:
-    """How the cluster is connected and, if it is not, why."""
-
-    connection: Connection
-    problem: errors.SettingProblem | None = None
-
-    @property
-    def reason(self) -> str:
-        """Empty while connected."""
-        return str(self.problem) if self.problem else ''
 
 
 class Cluster:
@@ -107,6 +85,9 @@ class Cluster:
         self._facts: inventory.Facts | None = None
         self._looks = 0
         self._suspect = False
+        # Why its state cannot be read, empty when it can; and since when.
+        self.unread = ''
+        self._unread_since = 0.0
         self._status = Status(Connection.CONNECTING)
         # Another one after every change that a view shows.
         self.edition = object()
@@ -188,7 +169,7 @@ class Cluster:
             self._take_note(exc, deadline)
             raise
         except (errors.OutcomeUnknown, DeadlineExceeded) as exc:
-            said = _last_word(exc)
+            said = last_word(exc)
             if said is not None:
                 self._take_note(said, deadline)
             raise
@@ -306,11 +287,32 @@ class Cluster:
             if deadline.expired() and not patient:
                 self.doubt()
             else:
-                self._failed(exc if isinstance(exc, lb_errors.LightbitsError)
-                             else lb_errors.Unreachable(str(exc)))
+                self._look_failed(
+                    exc if isinstance(exc, lb_errors.LightbitsError)
+                    else lb_errors.Unreachable(str(exc)))
             return False
         self._looks += 1
+        self.unread = ''
         return self._accept(vitals)
+
+    def _look_failed(self, exc: lb_errors.LightbitsError) -> None:
+        """Note that the state cannot be read.
+
+        A cluster that fails at nothing else keeps what is on it, and the
+        breaker closed; but it gets no new volumes when what is known of its
+        room has become too old.
+        """
+        self._failed(exc)
+        now = time.monotonic()
+        if not self.unread:
+            self._unread_since = now
+        self.unread = exc.message
+        too_old = (self._vitals is None
+                   or now - self._unread_since >= BLIND)
+        if too_old and self._status.connection in (Connection.CONNECTING,
+                                                   Connection.CONNECTED):
+            self._set_status(disconnected(
+                self.settings, f'its state cannot be read: {exc.message}'))
 
     def _changed_release(self, vitals: inventory.Vitals) -> bool:
         """Whether an upgrade has begun or ended: it may do more now."""
@@ -361,7 +363,7 @@ class Cluster:
     def _failed(self, exc: lb_errors.LightbitsError) -> None:
         """Note what an error says of the whole cluster."""
         now = time.monotonic()
-        status = self._status_for(exc)
+        status = status_for(self.settings, exc)
         if status is not None:
             opened = (status.connection is Connection.DISCONNECTED
                       and self.breaker.unreachable(exc.message, now))
@@ -370,31 +372,10 @@ class Cluster:
                 self.wanted.set()
         elif isinstance(exc, lb_errors.Ambiguous):
             if self.breaker.reply_lost(exc.message, now):
-                self._set_status(self._disconnected(exc))
+                self._set_status(disconnected(self.settings, exc.message))
                 self.wanted.set()
         else:
             self.breaker.answered()
-
-    def _status_for(self, exc: lb_errors.LightbitsError) -> Status | None:
-        told = self.settings
-        if isinstance(exc, lb_errors.WrongCluster):
-            return Status(Connection.WRONG_IDENTITY, errors.SettingProblem(
-                told.section, 'cluster_uuid', exc.message))
-        if isinstance(exc, lb_errors.Untrusted):
-            option = ('tls_server_name' if OTHER_NAME in exc.message
-                      else told.trust_option)
-            return Status(Connection.MISCONFIGURED, errors.SettingProblem(
-                told.section, option, exc.message))
-        if isinstance(exc, lb_errors.NoCredential | lb_errors.Unauthorized):
-            return Status(Connection.UNAUTHORIZED, errors.SettingProblem(
-                told.section, told.token_option, exc.message))
-        if isinstance(exc, lb_errors.NotSent):
-            return self._disconnected(exc)
-        return None
-
-    def _disconnected(self, exc: lb_errors.LightbitsError) -> Status:
-        return Status(Connection.DISCONNECTED, errors.SettingProblem(
-            self.settings.section, 'api_endpoints', exc.message))
 
     def _set_status(self, status: Status) -> None:
         before, self._status = self._status, status

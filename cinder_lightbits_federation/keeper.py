@@ -82,9 +82,14 @@ class Keeper:
         now = time.monotonic()
         if now - self._complained >= STILL_DOWN_EVERY:
             self._complained = now
-            LOG.warning('Cluster %s is still %s: %s', self.cluster.name,
-                        self.cluster.status.connection.value,
-                        self.cluster.status.reason)
+            status = self.cluster.status
+            if status.reason:
+                LOG.warning('Cluster %s is still %s: %s', self.cluster.name,
+                            status.connection.value, status.reason)
+            else:
+                LOG.warning('Cluster %s is %s, but its state cannot be read: '
+                            '%s', self.cluster.name, status.connection.value,
+                            self.cluster.unread or 'no answer in time')
 
     def _pause(self, failures: int) -> float:
         """:param failures: looks in a row that were not answered properly.
