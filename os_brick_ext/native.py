@@ -39,6 +39,7 @@ from typing import TypeVar
 from oslo_context import context
 from oslo_log import log as logging
 
+from os_brick_ext import absences
 from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import flights
@@ -56,10 +57,17 @@ LOG = logging.getLogger(__name__)
 T = TypeVar('T')
 
 WORKERS = 8
+# Seconds after which a node that nobody names and that does not work has
+# left its cluster; less, and it may be about to return.
+FORGET_AFTER = 24 * 3600.0
+# Seconds that this may wait for others: the next one can do it as well.
+FORGET_PATIENCE = 2.0
 
 # What is wrong with addresses of a cluster, by address.
 Problems = dict[str, str]
 
+# Names and endpoints of controllers, by cluster.
+_ABSENT: absences.Absences[tuple[str, str]] = absences.Absences()
 _FLIGHTS = flights.Flights()
 # What a thread of the parent was doing, nobody does in the child.
 os.register_at_fork(after_in_child=_FLIGHTS.clear)
@@ -122,6 +130,7 @@ class Native:
         if (props.nvme_endpoints and set(props.nvme_endpoints)
                 == self._kernel.endpoints(nqn).keys()):
             # Nothing is missing, and nothing there that should not be.
+            self._lasting(nqn, ())
             return True, problems
         if not self.available():
             raise errors.NotReady(
@@ -146,12 +155,15 @@ class Native:
         The kernel would try to reach them for ever, and keep what it saw
         there last: block devices of volumes that were withdrawn since.
 
-        :param known: where the cluster's nodes are. It may be out of date,
-            so what works is left alone, and all if nothing known works.
+        :param known: where the cluster's nodes are. Services keep what they
+            were told, and discovery services leave out a node that is
+            starting: so only what has not worked for long is ended, and
+            nothing if nothing known works.
         """
         if not self._departed(subsystem_nqn, known):
             return
-        with self._locked(subsystem_nqn, self._deadline()):
+        with contextlib.suppress(errors.Busy), self._locked(
+                subsystem_nqn, timing.Deadline.after(FORGET_PATIENCE)):
             # Not those that another service was just about to make.
             for name in self._departed(subsystem_nqn, known):
                 try:
@@ -161,12 +173,21 @@ class Native:
                                 subsystem_nqn, name, exc)
 
     def _departed(self, subsystem_nqn: str, known: set[str]) -> list[str]:
+        """:returns: controllers of nodes that have left, as it seems."""
         found = self._kernel.controllers(subsystem_nqn)
-        if not any(controller.live and controller.endpoint in known
-                   for controller in found):
-            return []
-        return [controller.name for controller in found
-                if not controller.live and controller.endpoint not in known]
+        serving = any(controller.live and controller.endpoint in known
+                      for controller in found)
+        return self._lasting(subsystem_nqn, [
+            (controller.name, controller.endpoint) for controller in found
+            if serving and not controller.live
+            and controller.endpoint not in known])
+
+    def _lasting(self, subsystem_nqn: str,
+                 missing: Iterable[tuple[str, str]]) -> list[str]:
+        """:returns: those that each look has found missing for long."""
+        place = self._settings.lock_folder, subsystem_nqn
+        return [name for name, _endpoint in _ABSENT.lasting(
+            place, missing, FORGET_AFTER)]
 
     def _deadline(self) -> timing.Deadline:
         return timing.Deadline.after(self._settings.connect_timeout)
@@ -195,7 +216,7 @@ class Native:
         found = nodes.Discovery(
             self._root, self._settings.probe_timeout).endpoints(
                 props, identity, deadline, problems)
-        return found or known, answering | self._answering(
+        return known | found, answering | self._answering(
             found - known - connected, problems)
 
     def _answering(self, endpoints: set[str],

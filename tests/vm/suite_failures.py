@@ -19,7 +19,9 @@ import contextlib
 import subprocess
 import time
 from typing import Any
+from unittest import mock
 
+from os_brick_ext import native
 from os_brick_ext import settings
 from tests.vm import load
 from tests.vm import report
@@ -114,9 +116,11 @@ class FailureTest(suite_cloud.CloudTestCase):
             self.progress(work)
             self.told('nodes join and leave', work)
             self.eventually(lambda: gone not in self.hint('west'))
-            # With the next volume the host forgets the node.
+            # With the next volume the host forgets the node, once it has
+            # been away for long enough.
             last = self.create('west')
-            lasting = self.attach(last)
+            with mock.patch.object(native, 'FORGET_AFTER', 0.0):
+                lasting = self.attach(last)
             self.assertEqual(['live'] * 3, self.states_of(array.nqn))
             self.detach(other, known)
             self.detach(last, lasting)

@@ -15,10 +15,8 @@
 from __future__ import annotations
 
 from concurrent import futures
-import dataclasses
 import errno
 import socket
-from typing import Any
 from unittest import mock
 
 from oslo_context import context
@@ -29,7 +27,6 @@ from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import host
 from os_brick_ext import probe
-from os_brick_ext import sysfs
 from os_brick_ext import timing
 from tests.unit.brick import base
 
@@ -241,36 +238,6 @@ class NativeTest(base.NativeTestCase):
 
         with mock.patch.object(self.kernel, 'connect_controller', late):
             self.connect()
-        self.assertEqual(3, self.connected())
-
-    def without_first_node(self) -> dict[str, Any]:
-        """:returns: what hosts are told when the first node has left."""
-        known = conn_props.ConnectionProperties.from_dict(self.data)
-        return dataclasses.replace(
-            known, nvme_endpoints=known.nvme_endpoints[1:]).to_dict()
-
-    def test_nodes_that_have_left_are_forgotten(self) -> None:
-        self.connect()
-        first = self.first_controller()
-        self.kernel.set_state(first, 'connecting')
-        self.connector().connect_volume(self.data)
-        self.assertIn(first, self.kernel.controllers(self.nqn))
-        self.connector().connect_volume(self.without_first_node())
-        self.assertEqual(2, self.connected())
-        self.assertNotIn(first, self.kernel.controllers(self.nqn))
-
-    def first_controller(self) -> str:
-        """:returns: name of the controller of the first node."""
-        address = conn_props.ConnectionProperties.from_dict(
-            self.data).nvme_endpoints[0]
-        return next(
-            found.name for found in sysfs.Sysfs(
-                str(self.kernel.sys)).controllers(self.nqn)
-            if found.endpoint == address)
-
-    def test_connections_that_work_are_kept_whatever_is_known(self) -> None:
-        self.connect()
-        self.connector().connect_volume(self.without_first_node())
         self.assertEqual(3, self.connected())
 
     def test_the_paths_in_use_end_last(self) -> None:
