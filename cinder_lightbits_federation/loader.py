@@ -191,14 +191,15 @@ def _copies(backend: Backend, section: str) -> CopySettings:
 
 def _policy(backend: Backend, section: str) -> PlacementPolicy:
     # "auto" is for the scheduler, which works it out from what is reported.
-    ratio = backend.safe_get('max_over_subscription_ratio')
-    limit = (PlacementPolicy().max_over_subscription
-             if ratio in (None, 'auto') else float(ratio))
+    ratio = option_of(backend, section, 'max_over_subscription_ratio')
+    reserved = option_of(backend, section, 'reserved_percentage')
     share = option_of(backend, section, 'lightbits_max_create_share')
     try:
         return PlacementPolicy(
-            max_over_subscription=limit,
-            reserved_percentage=backend.safe_get('reserved_percentage') or 0,
+            max_over_subscription=(
+                PlacementPolicy().max_over_subscription
+                if ratio in (None, 'auto') else float(ratio)),
+            reserved_percentage=reserved or 0,
             max_create_share=share / 100)
     except ValueError as exc:
         raise errors.InvalidSetting(

@@ -24,6 +24,7 @@ from typing import Any, Protocol, TextIO
 from cliff.formatters import base as formatters
 from cliff import lister
 from cliff import show
+from oslo_config import cfg
 from oslo_db import exception as db_exception
 import stevedore
 from stevedore import extension
@@ -51,6 +52,7 @@ Fields = tuple[Sequence[str], Sequence[Any]]
 # What to end with when this comes up from below. The first that fits.
 OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
     (errors.InvalidSetting, Outcome.USAGE),
+    (cfg.Error, Outcome.USAGE),
     (spec.InvalidSpec, Outcome.USAGE),
     (errors.ClusterUnavailable, Outcome.SILENT),
     (errors.FederationError, Outcome.FAILED),

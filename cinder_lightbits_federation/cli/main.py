@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from importlib import metadata
 import logging
+import os
 import shlex
 import sys
 from typing import TextIO
@@ -193,15 +194,22 @@ class Shell(app.App):
         console.setFormatter(logging.Formatter(self.CONSOLE_MESSAGE_FORMAT))
         self._handlers = [console]
         if self.options.log_file:
-            file = logging.FileHandler(self.options.log_file)
-            file.setFormatter(logging.Formatter(
-                self.LOG_FILE_MESSAGE_FORMAT))
-            self._handlers.append(file)
+            self._handlers.append(self._log_file(self.options.log_file))
         root = logging.getLogger()
         root.setLevel(min(handler.level or logging.DEBUG
                           for handler in self._handlers))
         for handler in self._handlers:
             root.addHandler(handler)
+
+    def _log_file(self, path: str) -> logging.Handler:
+        try:
+            file = logging.FileHandler(path)
+        except OSError as exc:
+            # An error from here would end as if there were findings.
+            self.stderr.write(f'--log-file {path}: {exc.strerror}\n')
+            raise SystemExit(int(Outcome.USAGE)) from exc
+        file.setFormatter(logging.Formatter(self.LOG_FILE_MESSAGE_FORMAT))
+        return file
 
     def run(self, argv: list[str]) -> int:
         """Run one command.
@@ -223,8 +231,12 @@ class Shell(app.App):
 
     def clean_up(self, cmd: command.Command, result: int,
                  err: BaseException | None) -> None:
-        """Note what no command has expected, which is no finding."""
-        self._broken = err is not None
+        """Note what no command has expected, which is no finding.
+
+        An interrupt, and output that nobody reads, have results of their own.
+        """
+        self._broken = (isinstance(err, Exception)
+                        and not isinstance(err, BrokenPipeError))
 
     def _end(self, level: int) -> None:
         if self._session is not None:
@@ -246,4 +258,18 @@ def main(argv: list[str] | None = None) -> int:
     root = logging.getLogger()
     for handler in tuple(root.handlers):
         root.removeHandler(handler)
-    return Shell().run(sys.argv[1:] if argv is None else argv)
+    return _delivered(Shell().run(sys.argv[1:] if argv is None else argv))
+
+
+def _delivered(result: int) -> int:
+    """Write what is left of the output.
+
+    :returns: the exit code that is right then.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter would try again at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Outcome.UNREAD)
+    return result

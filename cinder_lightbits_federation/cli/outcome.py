@@ -35,6 +35,12 @@ class Outcome(enum.IntEnum):
     FAILED = 4
     """The command could not be carried out."""
 
+    INTERRUPTED = 130
+    """It was interrupted, as a shell tells of SIGINT."""
+
+    UNREAD = 141
+    """Who read the output was gone, as a shell tells of SIGPIPE."""
+
 
 class CommandError(Exception):
     """Ends a command; the message is for the operator and has no secrets."""
@@ -58,3 +64,9 @@ class FailedError(CommandError):
     """What was asked for is not there, or was refused."""
 
     outcome = Outcome.FAILED
+
+
+class InterruptedCommand(CommandError):
+    """The operator has ended it; the message says how to go on."""
+
+    outcome = Outcome.INTERRUPTED

@@ -20,6 +20,7 @@ from typing import Any
 
 from cinder_lightbits_federation.cli import base
 from cinder_lightbits_federation.cli.outcome import FailedError
+from cinder_lightbits_federation.cli.outcome import InterruptedCommand
 from cinder_lightbits_federation.cli.progress import Bar
 from cinder_lightbits_federation.copy.errors import Cancelled
 from cinder_lightbits_federation import errors
@@ -73,7 +74,8 @@ def recorded(command: base.CommandMixin, kind: str, subject: str,
     :param subject: there is one job of a kind for each at a time.
     :param total: steps there are.
     :raises AlreadyUnderWay: another process does it.
-    :raises FailedError: it was cancelled or interrupted.
+    :raises FailedError: it was cancelled.
+    :raises InterruptedCommand: it was interrupted.
     """
     desk = command.session.shared.desk
     try:
@@ -100,5 +102,5 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise FailedError('interrupted; give the command again to go on'
-                          ) from None
+        raise InterruptedCommand('interrupted; give the command again to go '
+                                 'on') from None

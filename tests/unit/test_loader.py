@@ -168,6 +168,12 @@ class DefaultsTestCase(LoaderTestCase):
 
         self.assertEqual(self.ca_file, loaded.clusters[0].client.tls.ca_file)
 
+    def test_a_ratio_that_is_no_number_is_refused(self) -> None:
+        found = self.assertRaises(
+            errors.InvalidSetting, self.load, {'east': self.good()},
+            max_over_subscription_ratio='abc')
+        self.assertIn('max_over_subscription_ratio', str(found))
+
     def test_an_automatic_over_subscription_ratio_is_fine(self) -> None:
         loaded = self.load({'east': self.good()},
                            max_over_subscription_ratio='auto')

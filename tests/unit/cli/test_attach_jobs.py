@@ -57,7 +57,7 @@ class AttachJobTest(test_attach.DropInTestCase):
                                side_effect=KeyboardInterrupt):
             found = self.command('cluster', 'attach', 'north',
                                  *self.access(array))
-        self.assertEqual(Outcome.FAILED, found.outcome)
+        self.assertEqual(Outcome.INTERRUPTED, found.outcome)
         self.assertEqual([('attach', 'north', 'failed')], self.jobs())
         job, = self.book.all()
         refused = self.command('job', 'resume', job.id)

@@ -17,10 +17,12 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import subprocess
 
 import fixtures
 from oslotest import base
 
+from tests.embedded import command
 from tests.embedded import standalone
 from tests.simulator.control import Simulator
 
@@ -57,6 +59,17 @@ class ProcessTest(base.BaseTestCase):
         self.assertEqual((3, 3), (found.returncode, quiet.returncode))
         self.assertEqual(1, found.stderr.count('Cluster east is '),
                          found.stderr)
+
+    def test_nobody_reads_the_output(self) -> None:
+        read, write = os.pipe()
+        os.close(read)
+        self.addCleanup(os.close, write)
+        found = subprocess.run(
+            command.federation(self.alone.arguments, 'cluster', 'list'),
+            stdout=write, stderr=subprocess.PIPE, text=True, timeout=120,
+            check=False)
+        self.assertEqual(141, found.returncode, found.stderr)
+        self.assertNotIn('BrokenPipeError', found.stderr)
 
     def test_without_a_database(self) -> None:
         found = self.alone.run('audit', '-f', 'json')

@@ -343,7 +343,7 @@ class AccessTest(RepairTestCase):
                 'change_volume', interrupted):
             found = self.command(*AUDIT, '--repair', '--yes',
                                  '--backup-dir', self.backup)
-        self.assertEqual(Outcome.FAILED, found.outcome)
+        self.assertEqual(Outcome.INTERRUPTED, found.outcome)
         self.assertEqual([None], [item['result'] for item in self.files()])
         self.one()
         self.assertEqual(self.right, self.access(self.record))
