@@ -101,12 +101,14 @@ class Exporter(base.CommandMixin, command.Command):
                           session.heard)
         session.registry.start()
         metrics = prometheus_client.CollectorRegistry()
-        metrics.register(Collector(_sources(session, rounds),
-                                   (db_exception.DBError,)))
+        audits = parsed_args.audit_interval > 0
+        metrics.register(Collector(
+            _sources(session, rounds if audits else None),
+            (db_exception.DBError, CommandError)))
         server, _thread = _serve(host, port, metrics, parsed_args)
         self.say(f'Serving on port {server.server_port}')
         watcher.start()
-        if parsed_args.audit_interval > 0:
+        if audits:
             rounds.start()
         ended.wait()
         watcher.stop()
@@ -146,11 +148,15 @@ def _serve(host: str, port: int, metrics: prometheus_client.CollectorRegistry,
             f'cannot serve on {parsed_args.listen}: {exc}') from exc
 
 
-def _sources(session: Session, rounds: Rounds) -> dict[str, Source]:
-    return {'clusters': functools.partial(_clusters, session),
-            'records': functools.partial(_records, session),
-            'services': functools.partial(_services, session),
-            'audit': functools.partial(_audited, rounds)}
+def _sources(session: Session, rounds: Rounds | None) -> dict[str, Source]:
+    """:param rounds: None if nothing is to be audited."""
+    found: dict[str, Source] = {
+        'clusters': functools.partial(_clusters, session),
+        'records': functools.partial(_records, session),
+        'services': functools.partial(_services, session)}
+    if rounds is not None:
+        found['audit'] = functools.partial(_audited, rounds)
+    return found
 
 
 def _clusters(session: Session) -> arrays.Metrics:
@@ -181,9 +187,12 @@ def _services(session: Session) -> arrays.Metrics:
 
 
 def _audited(rounds: Rounds) -> arrays.Metrics:
-    last = rounds.last
+    """:raises CommandError: after these figures, that newer ones failed."""
+    last, failure = rounds.last, rounds.failure
     if last is not None:
         yield from books.audit(last.report, last.seconds, last.ended)
+    if failure:
+        raise CommandError(f'the last audit has failed: {failure}')
 
 
 def _audit(session: Session) -> Report:

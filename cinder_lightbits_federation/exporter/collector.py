@@ -33,6 +33,7 @@ class Collector(registry.Collector):
     """Asks each source at each scrape; one that fails does not fail all.
 
     :param sources: by name; a source does its own work when it is called.
+        What one has given before it fails is shown.
     :param failures: what sources may raise.
     """
 
@@ -52,9 +53,9 @@ class Collector(registry.Collector):
             began = time.monotonic()
             found: list[core.Metric] = []
             try:
-                found = list(source())
+                found.extend(source())
             except self._failures as exc:
-                LOG.error('No figures of %s: %s', name,
+                LOG.error('No new figures of %s: %s', name,
                           str(exc).partition('\n')[0])
                 worked.add_metric([name], 0)
             else:

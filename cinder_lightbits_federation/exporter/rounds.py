@@ -42,6 +42,8 @@ class Rounds:
 
     :param audit: one audit; what it raises is logged.
     :param interval: seconds from the end of one to the start of the next.
+    :ivar last: the last one that has ended well, None before.
+    :ivar failure: why the one after it has failed; empty if none has.
     """
 
     def __init__(self, audit: Callable[[], Report], interval: float) -> None:
@@ -51,6 +53,7 @@ class Rounds:
         self._thread = threading.Thread(target=self._run, daemon=True,
                                         name='lightbits-audit')
         self.last: Audited | None = None
+        self.failure = ''
 
     def start(self) -> None:
         """Start with the first audit."""
@@ -65,9 +68,11 @@ class Rounds:
             began = time.monotonic()
             try:
                 report = self._audit()
-            except Exception:  # A thread's top: the next may work.
+            except Exception as exc:  # A thread's top: the next may work.
                 LOG.exception('The audit failed.')
+                self.failure = str(exc) or type(exc).__name__
             else:
+                self.failure = ''
                 self.last = Audited(report, time.monotonic() - began,
                                     time.time())
             self._stopped.wait(self._interval)

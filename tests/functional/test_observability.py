@@ -195,6 +195,25 @@ class ExporterTest(ObservedTestCase):
                            {'source': 'records'}, 0)
         self.assertEqual(1, found['lightbits_exporter_source_up',
                                   frozenset({('source', 'clusters')})])
+        # Without audits there is nothing to miss.
+        self.assertNotIn(('lightbits_exporter_source_up',
+                          frozenset({('source', 'audit')})), found)
+
+    def test_audits_that_fail(self) -> None:
+        """The last figures stay, and that there are no newer ones is told."""
+        self.volumes('east', 1)
+        self.exporter('--audit-interval', '0.1')
+        labels = {'severity': 'error', 'kind': 'record-without-object'}
+        found = self.until('lightbits_audit_findings', labels, 1)
+        self.assertEqual(1, found['lightbits_exporter_source_up',
+                                  frozenset({('source', 'audit')})])
+        os.remove(f'{self.folder}/cinder.sqlite')
+        found = self.until('lightbits_exporter_source_up',
+                           {'source': 'audit'}, 0)
+        self.assertEqual(1, found['lightbits_audit_findings',
+                                  frozenset(labels.items())])
+        self.assertIn(('lightbits_audit_timestamp_seconds', frozenset()),
+                      found)
 
     def test_an_address_that_is_none(self) -> None:
         done = self.config.run('exporter', '--listen', 'nowhere')

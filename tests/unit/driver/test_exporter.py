@@ -184,6 +184,19 @@ class FiguresTestCase(base.FederationTestCase):
 
         self.wait(lambda: rounds.last)
         self.assertIn('The audit failed', log.output)
+        self.assertEqual('', rounds.failure)
+
+    def test_a_source_that_fails_late_leaves_what_it_gave(self) -> None:
+        def late() -> Iterable[core.Metric]:
+            yield arrays.gauge('x', 'y', ['z'])
+            raise errors.ClusterUnavailable('away')
+
+        families = {item.name: item
+                    for item in Collector({'late': late}).collect()}
+
+        self.assertIn('lightbits_x', families)
+        self.assertEqual(0, read(families.values())[
+            'lightbits_exporter_source_up', 'late'])
 
     def test_a_source_that_fails_leaves_the_others(self) -> None:
         def broken() -> Iterable[core.Metric]:
