@@ -27,6 +27,9 @@ Rules that every edit keeps:
 * Nothing is cut off to make room: too many addresses is an error.
 * A volume open to any host (ALLOW_ANY in its ACL, set by hand) is left so by
   `grant` and `revoke`; only `revoke_all` closes it.
+* A volume that is being moved to another cluster is closed (MOVING in its
+  ACL) from the moment when all of it is copied: `grant` refuses it, and no
+  edit for an attachment opens it.
 * Applying an edit and asking again gives None.
 """
 
@@ -43,6 +46,10 @@ OPTION_NETWORKS = 'lightbits_data_networks'
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# In the ACL of a volume that leaves. It is no host's: with an empty IP ACL
+# beside it nobody gets in, and it says why.
+MOVING = 'nqn.2010-07.org.openstack:lightbits-federation:being-moved'
 
 _ANYONE = frozenset({model.ALLOW_ANY})
 _NOBODY: frozenset[str] = frozenset()
@@ -90,6 +97,15 @@ class AddressLimitExceeded(AccessError):
             f'volume would have {count} addresses in its IP ACL and '
             f'{model.MAX_IP_ACL} is the limit; let {OPTION_NETWORKS} name '
             f'only the networks that carry NVMe/TCP')
+
+
+class BeingMoved(AccessError):
+    """The volume is just leaving its cluster."""
+
+    def __init__(self, volume: model.Volume) -> None:
+        super().__init__(
+            f'volume {volume.name} is being moved to another cluster; '
+            f'attach it when that has ended')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -206,9 +222,12 @@ def grant(volume: model.Volume, host: HostAccess,
         one of them.
     :param use_ip_acl: False leaves the IP ACL open to any address.
     :returns: the edit, None when all is as wanted.
+    :raises BeingMoved: nobody is admitted any more where it is.
     :raises NoUsableAddress: the host has no address for the IP ACL.
     :raises AddressLimitExceeded: the addresses of all do not fit.
     """
+    if MOVING in volume.acl:
+        raise BeingMoved(volume)
     acl = volume.acl
     if model.ALLOW_ANY not in acl:
         acl |= {host.nqn}
@@ -338,6 +357,26 @@ def _union(parts: Iterable[Iterable[str]]) -> frozenset[str]:
 def revoke_all(volume: model.Volume) -> model.VolumeChange | None:
     """Take everybody's access away, whoever gave it.
 
+    A volume that is being moved stays closed.
+
     :returns: the edit, None when nobody has access.
     """
-    return _change(volume, _NOBODY, _NOBODY)
+    return _change(volume, volume.acl & {MOVING}, _NOBODY)
+
+
+def close(volume: model.Volume) -> model.VolumeChange | None:
+    """Keep everybody out of a volume that leaves.
+
+    :returns: the edit, None when it is closed.
+    """
+    return _change(volume, frozenset({MOVING}), _NOBODY)
+
+
+def reopen(volume: model.Volume) -> model.VolumeChange | None:
+    """Let a volume that stays be attached again.
+
+    :returns: the edit, None when it is not closed.
+    """
+    acl = volume.acl - {MOVING}
+    return _change(volume, acl, volume.ip_acl) if (
+        acl != volume.acl) else None

@@ -101,6 +101,11 @@ TABLE: tuple[Row, ...] = (
         'A record names a cluster that no usable section stands for.',
         'Restore the section, or wait until the cluster was reached; to '
         'give a cluster up, declare it lost.'),
+    Row(copy_errors.Touched, LightbitsFinalError,
+        'The volume was attached or changed while it was copied to another '
+        'cluster. It stays where it was; what was copied is removed.',
+        'Move it when nobody uses it; openstack volume migrate '
+        '--lock-volume keeps users away until then.'),
     Row(copy_errors.Unsuitable, LightbitsFinalError,
         'The data cannot be copied to that cluster as it is; nothing was '
         'made.',
@@ -133,6 +138,11 @@ TABLE: tuple[Row, ...] = (
     Row(spec.InvalidSpec, LightbitsFinalError,
         'An extra spec of the volume type cannot be honoured.',
         'Correct the extra spec that the message names.'),
+    Row(access.BeingMoved, LightbitsBackendError,
+        'The volume is just leaving its cluster, and nobody is admitted '
+        'there any more.',
+        'Attach it when the move has ended; if the service that moved it '
+        'has died, ask for the move again, or cancel its job.'),
     Row(access.AccessError, LightbitsConnectorError,
         'The host cannot be admitted: its NQN or addresses are missing, '
         'malformed, or too many.',

@@ -12,8 +12,10 @@
 
 """Moving volumes to other clusters, for Cinder.
 
-Cinder keeps the volume from being attached while it asks for any of this.
-What takes long is a job that the other services and the command line see.
+Cinder does not keep a volume from being attached while it asks for any of
+this, unless it was told to lock it; a move that finds so leaves the volume
+where it is. What takes long is a job that the other services and the command
+line see.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@
          +- Left           the copy is gone on with by somebody else
              +- Lost       another host has taken it over already
          +- Unsuitable     source and target cannot be copied
+             +- Touched    the source was used while it was copied
          +- ContentDiffers what was read back is not what was written
 """
 
@@ -46,6 +47,10 @@ class Lost(Left):
 
 class Unsuitable(CopyError):
     """The volume cannot be copied there; nothing was made."""
+
+
+class Touched(Unsuitable):
+    """Somebody has used the volume while it was to be moved; it stays."""
 
 
 class ContentDiffers(CopyError):

@@ -14,7 +14,8 @@
 
 The order makes every moment a safe one to be killed in: while the data is
 being copied the record names no new place; it names it only when all data is
-there; and a volume that moves is removed last from where it was.
+there, and nobody gets access to the old place any more; and a volume that
+moves is removed last from where it was.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import logging
 
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy.ledger import Ledger
+from cinder_lightbits_federation.copy import origin
+from cinder_lightbits_federation.copy.origin import Origin
 from cinder_lightbits_federation.copy.state import Stage
 from cinder_lightbits_federation.copy.state import State
 from cinder_lightbits_federation.copy.transfer import Order
@@ -59,7 +62,7 @@ class Relocation:
     def move(self, request: CreateRequest, ledger: Ledger) -> Created:
         """Move a volume off its cluster, or go on with its move.
 
-        The caller sees to it that nobody attaches it meanwhile.
+        Somebody may attach it meanwhile: it is left where it is then.
 
         :param request: the volume as it is and what is asked of its new
             place; its own cluster is excluded. Its recorder writes the new
@@ -67,7 +70,8 @@ class Relocation:
         :returns: the volume where it is now.
         :raises Cancelled: all is as before.
         :raises Lost: another host has the move.
-        :raises Unsuitable: the volume cannot be moved; all is as before.
+        :raises Unsuitable: the volume cannot be moved, or somebody has used
+            it meanwhile; all is as before.
         :raises NoClusterFits: no other cluster takes it.
         """
         return self._complete(request, ledger, lambda: self._move(request))
@@ -104,11 +108,7 @@ class Relocation:
     def _move(self, request: CreateRequest) -> Order:
         source = self._federation.finder.volume(
             request.ref, self._federation.deadline())
-        using = source.thing.acl | set(source.thing.connected_hosts)
-        if using:
-            raise errors.Unsuitable(
-                f'volume {request.ref.name} is in use by '
-                f'{", ".join(sorted(using))}')
+        origin.unused(source.thing)
         return Order(source, dataclasses.replace(request, exclude={
             **request.exclude, source.cluster.uuid or '': LEAVING}),
             moves=True)
@@ -133,7 +133,9 @@ class Relocation:
         if not _names(ref.location, state.target):
             try:
                 self._check_name(ref, created)
-            except federation_errors.NameTaken:
+                if state.moves:
+                    self._close_source(ref, state)
+            except (federation_errors.NameTaken, errors.Touched):
                 self._transfer.undo(ref.name_id, ledger)
                 raise
             # From here on the volume is where the copy is.
@@ -155,6 +157,16 @@ class Relocation:
                 f'a volume {ref.name} ({found.uuid}) is on cluster '
                 f'{cluster.name} already; nothing was moved')
 
+    def _close_source(self, ref: VolumeRef, state: State) -> None:
+        """Keep everybody out of the old volume; see `origin`.
+
+        :raises Touched: somebody has used it.
+        """
+        def check(now: model.Volume) -> None:
+            check_volume(ref, self._federation.owner, now)
+
+        Origin(self._federation, state).close(state, check)
+
     def _finish(self, ref: VolumeRef, created: Created, state: State
                 ) -> None:
         """Name the new volume, remove one that has moved. Idempotent."""
@@ -172,6 +184,12 @@ class Relocation:
 
         def check(now: model.Volume) -> None:
             check_volume(ref, self._federation.owner, now)
+            using = origin.users(now)
+            if using:
+                raise federation_errors.OperationFailed(
+                    f'volume {ref.name} was moved off cluster '
+                    f'{cluster.name}, but what is left of it there is in '
+                    f'use by {using}; it is not removed')
 
         with cluster.api(deadline) as client:
             try:

@@ -47,6 +47,7 @@ class State:
     :param target: where the new volume is, as a create records it.
     :param snapshots: UUIDs of the snapshots it has taken, one per pass.
     :param total: to be copied in this stage; None while it is not counted.
+    :param etags: of a source that moves, before and after each snapshot.
     """
 
     attempt: str
@@ -57,6 +58,7 @@ class State:
     snapshots: tuple[str, ...] = ()
     progress: Progress = Progress()
     total: int | None = None
+    etags: tuple[str, ...] = ()
 
     @classmethod
     def new(cls) -> State:
@@ -73,7 +75,9 @@ class State:
                    tuple(saved['source']), saved['moves'],
                    Location.parse(target) if target else None,
                    tuple(saved['snapshots']),
-                   Progress(*saved['progress']), saved['total'])
+                   Progress(*saved['progress']), saved['total'],
+                   # A service of before has not written it.
+                   tuple(saved.get('etags', ())))
 
     def dump(self) -> dict[str, Any]:
         """:returns: the state as JSON values."""
@@ -82,4 +86,4 @@ class State:
                 'target': str(self.target) if self.target else None,
                 'snapshots': list(self.snapshots),
                 'progress': list(dataclasses.astuple(self.progress)),
-                'total': self.total}
+                'total': self.total, 'etags': list(self.etags)}

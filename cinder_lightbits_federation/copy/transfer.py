@@ -36,6 +36,8 @@ from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy import extents
 from cinder_lightbits_federation.copy.extents import Extent
 from cinder_lightbits_federation.copy.ledger import Ledger
+from cinder_lightbits_federation.copy import origin
+from cinder_lightbits_federation.copy.origin import Origin
 from cinder_lightbits_federation.copy.pieces import FIRST_PASS
 from cinder_lightbits_federation.copy.pieces import Marks
 from cinder_lightbits_federation.copy.pieces import Pieces
@@ -110,7 +112,8 @@ class Transfer:
         :raises Lost: another host has the copy; nothing was removed.
         :raises StoreUnavailable: how far it is cannot be written down;
             nothing was removed, and it can be gone on with.
-        :raises Unsuitable: no such copy can be made.
+        :raises Unsuitable: no such copy can be made; of a source that moves
+            also that somebody has used it.
         :raises DeadlineExceeded: others were copying for too long.
         :raises FederationError, LightbitsError, OSError: it failed; what
             was made is removed as far as the clusters answer.
@@ -145,6 +148,9 @@ class Transfer:
         with contextlib.suppress(errors.Cancelled):
             ledger.save(state.dump(), 0, 0)
         marks = Marks(record, state.attempt)
+        if state.moves and state.stage is Stage.COPIED:
+            # Its source may be closed by now.
+            Origin(self.federation, state).reopen()
         if state.target is not None:
             self.federation.delete_volume(
                 VolumeRef(marks.target, record, state.target.project,
@@ -231,10 +237,14 @@ class _Copy:
     def _expired(self) -> bool:
         """Whether what this copy goes on with is gone.
 
-        A new snapshot would hold something else than was copied.
+        A new snapshot would hold something else than was copied. Of a move
+        that a service of before has begun it is not known who came since.
         """
         if not self.state.snapshots or self.state.stage is Stage.COPIED:
             return False
+        if self._order.moves and (len(self.state.etags)
+                                  < 2 * len(self.state.snapshots) - 1):
+            return True
         deadline = self._tools.federation.deadline()
         with self._source.cluster.api(deadline) as client:
             try:
@@ -307,10 +317,28 @@ class _Copy:
         if isinstance(source, model.Snapshot):
             return Found(self._source.cluster, self._source.project, source)
         volume = Found(self._source.cluster, self._source.project, source)
-        taken = self._tools.pieces.snapshot(volume, self._marks, number)
-        uuids = (*self.state.snapshots[:number - 1], taken.thing.uuid)
-        self._save(snapshots=uuids)
+        if not self._order.moves:
+            return self._taken(volume, number)
+        interrupted = len(self.state.etags) == 2 * number - 1
+        self._note(2 * number - 1)
+        taken = self._taken(volume, number)
+        self._note(2 * number)
+        origin.undisturbed(self.state.etags[:2 * number], interrupted)
         return taken
+
+    def _taken(self, volume: Found[model.Volume], number: int
+               ) -> Found[model.Snapshot]:
+        taken = self._tools.pieces.snapshot(volume, self._marks, number)
+        uuid = taken.thing.uuid
+        if uuid not in self.state.snapshots:
+            self._save(snapshots=(*self.state.snapshots[:number - 1], uuid))
+        return taken
+
+    def _note(self, count: int) -> None:
+        """Note the ETag of a source that moves as the `count`th, once."""
+        if len(self.state.etags) < count:
+            now = Origin(self._tools.federation, self.state).idle()
+            self._save(etags=(*self.state.etags, now))
 
     def _pass(self, snapshot: Found[model.Snapshot],
               target: Found[model.Volume], number: int, base: str | None
@@ -320,7 +348,7 @@ class _Copy:
         # blocks are told.
         told = (snapshot.thing.sector_size == discovery.BLOCK
                 and changes.told())
-        if base is not None and not (told and any(changes.since(0))):
+        if base is not None and self._same(changes, told):
             return
         if self.state.total is None:
             self._save(total=extents.total(changes.since(0)) if told
@@ -329,6 +357,16 @@ class _Copy:
         todo = (changes.since(position) if told
                 else discovery.everything(self._size, position))
         self._move(snapshot, target, number, todo)
+
+    def _same(self, changes: discovery.Changes, told: bool) -> bool:
+        """Whether the second pass has nothing to copy.
+
+        Where the cluster does not tell, only a volume that nobody can have
+        written to is the same; any other is copied once more as a whole.
+        """
+        if told:
+            return not any(changes.since(0))
+        return origin.untouched(self.state)
 
     def _changes(self, snapshot: Found[model.Snapshot], base: str | None
                  ) -> discovery.Changes:

@@ -322,3 +322,33 @@ class ReaddressTest(base.BaseTestCase):
         self.assertRaises(access.NoUsableAddress, access.readdress,
                           volume(B), dataclasses.replace(B, addresses=()),
                           NOBODY, [], True)
+
+
+class MovingTest(base.BaseTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.closed = applied(volume(ip_acl=ANY), access.close(
+            volume(ip_acl=ANY)))
+
+    def test_closed_to_everybody(self):
+        self.assertEqual(({access.MOVING}, NOBODY),
+                         (self.closed.acl, self.closed.ip_acl))
+        self.assertIsNone(access.close(self.closed))
+        self.assertRaises(access.BeingMoved, access.grant, self.closed, A,
+                          [], True)
+
+    def test_no_detach_opens_it(self):
+        for change in (access.revoke(self.closed, A, [], True),
+                       access.revoke(self.closed, A, [B], False),
+                       access.revoke_all(self.closed)):
+            self.assertIn(access.MOVING, applied(self.closed, change).acl)
+
+    def test_opened_again(self):
+        after = applied(self.closed, access.reopen(self.closed))
+        self.assertEqual(NOBODY, after.acl)
+        self.assertIsNone(access.reopen(after))
+
+    def test_a_repair_opens_it(self):
+        self.assertEqual(NOBODY, applied(self.closed, access.conform(
+            self.closed, [], [], True)).acl)

@@ -39,6 +39,7 @@ from cinder_lightbits_federation.copy import devices  # noqa: E402
 from cinder_lightbits_federation.copy.engine import Manner  # noqa: E402
 from cinder_lightbits_federation.copy.errors import Cancelled  # noqa: E402
 from cinder_lightbits_federation.copy.extents import Extent  # noqa: E402
+from cinder_lightbits_federation.copy.origin import Origin  # noqa: E402
 from cinder_lightbits_federation.copy.pieces import Pieces  # noqa: E402
 from cinder_lightbits_federation.copy.relocation import (  # noqa: E402
     Relocation)
@@ -215,10 +216,12 @@ _API = client.LightbitsClient
 POINTS: dict[str, Point] = {
     'nothing is made yet': _after(HeldJob, 'save', 1),
     'the target is made, not recorded': _after(_API, 'create_volume', 1),
+    'nobody uses the source': _after(Origin, 'idle', 1),
     'the snapshot is taken, not recorded':
         _after(_API, 'create_snapshot', 1),
+    'nobody came during the snapshot': _after(Origin, 'idle', 2),
     'the reader is made': _after(_API, 'create_volume', 2),
-    'the reader admits this host': _after(_API, 'update_volume', 1),
+    'the reader admits this host': _after(_API, 'update_volume', 3),
     'both are attached': _before(_Mover, 'copy', 1),
     'in the middle of a batch': lambda: None,
     'a batch is copied, not noted': _after(_Mover, 'copy', 3),
@@ -228,6 +231,7 @@ POINTS: dict[str, Point] = {
     'what was read is removed': _after(Pieces, 'remove_helpers', 1),
     'all is copied': _after(HeldJob, 'save', 1, _saved(
         lambda state: state.stage is Stage.COPIED)),
+    'the old volume is closed': _after(Origin, 'close', 1),
     'the record names the new place': _after(_Record, 'record', 1),
     'the new volume has its name': _after(Pieces, 'rename', 1),
     'the old volume is removed': _after(

@@ -1,0 +1,160 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The volume that a move reads from, which nobody may write to unseen.
+
+Cinder lets a volume be attached while it is migrated unless it was locked.
+What is written after the last snapshot would be lost with the source, so two
+things are seen to.
+
+*What is copied is all there is.* Whoever gets access, or loses it, changes
+the ETag. It is noted before and after each snapshot, when nobody has access.
+That snapshot is all there is for as long as the ETag stays what it was after
+it.
+
+*Nobody comes any more.* When all is copied, and before the record names the
+new place, the source is closed: a write to its ACL, on the condition that its
+ETag is still the noted one. A grant is such a write, too, so the cluster
+itself puts the two in an order, whatever services do at the same time:
+
+* The grant came first: closing finds another ETag, also if the host has left
+  again. Nothing is moved.
+* Closing came first: the cluster refuses the grant, which was worked out from
+  a version that is no more. It reads again and finds a closed volume.
+* A grant that was late, from a service which had read the record before it
+  was changed: it finds the source closed, or gone, and nobody is admitted.
+* A grant for the record as it is afterwards: it goes to the new volume.
+
+A source stays closed while a move that was killed in just that moment is not
+gone on with. Undoing the move opens it, which changes its ETag once more: a
+service that has slept through that cannot cut the move over any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+
+from cinder_lightbits_federation import access
+from cinder_lightbits_federation.copy import errors
+from cinder_lightbits_federation.copy.state import State
+from cinder_lightbits_federation.federation import Federation
+from cinder_lightbits_federation.lightbits import errors as lb_errors
+from cinder_lightbits_federation.lightbits import model
+
+# ETags that are noted of a move with all its snapshots.
+ALL = 4
+
+Check = Callable[[model.Volume], None]
+Hook = Callable[[model.Volume], model.VolumeChange | None]
+
+
+class Origin:
+    """The source of a move.
+
+    :param state: names the source.
+    """
+
+    def __init__(self, federation: Federation, state: State) -> None:
+        self._federation = federation
+        cluster_uuid, self._project, self._uuid = state.source
+        self._cluster = federation.registry.by_uuid(cluster_uuid)
+
+    def idle(self) -> str:
+        """See that nobody uses it.
+
+        :returns: its ETag, of a moment when nothing was under way.
+        :raises Touched: somebody has access, or is connected.
+        """
+        def look(now: model.Volume) -> None:
+            unused(now)
+
+        return self._edit(look).etag
+
+    def close(self, state: State, check: Check) -> None:
+        """Let nobody use it any more, if nobody has. Idempotent.
+
+        :param check: raises if it is not the volume of the record.
+        :raises Touched: somebody has, since the last snapshot.
+        """
+        mark = state.etags[-1] if len(state.etags) == ALL else None
+
+        def closed(now: model.Volume) -> model.VolumeChange | None:
+            change = access.close(now)
+            if change is None:
+                return None
+            check(now)
+            unused(now)
+            if now.etag != mark:
+                raise errors.Touched(
+                    f'volume {now.name} was attached or changed after the '
+                    f'last of it was copied; it stays where it was')
+            return change
+
+        self._edit(closed)
+
+    def reopen(self) -> None:
+        """Let it be used again. Idempotent, also where it is gone."""
+        with contextlib.suppress(lb_errors.NotFound):
+            self._edit(access.reopen)
+
+    def _edit(self, hook: Hook) -> model.Volume:
+        deadline = self._federation.deadline()
+        with self._cluster.api(deadline) as client:
+            return client.update_volume(self._project, self._uuid, hook,
+                                        deadline=deadline)
+
+
+def users(volume: model.Volume) -> str:
+    """:returns: which hosts use a volume, or may; empty if none does."""
+    return ', '.join(sorted(
+        volume.acl - {access.MOVING} | set(volume.connected_hosts)))
+
+
+def unused(volume: model.Volume) -> None:
+    """See that nobody uses a volume that is to move.
+
+    :raises Touched: somebody does, or may.
+    """
+    using = users(volume)
+    if using:
+        raise errors.Touched(
+            f'volume {volume.name} is in use by {using}; it stays where it '
+            f'was')
+    if access.MOVING in volume.acl:
+        raise errors.Touched(
+            f'volume {volume.name} was closed by a move of which nothing is '
+            f'known any more; lightbits-federation audit --repair opens it')
+
+
+def untouched(state: State) -> bool:
+    """Whether nobody came between the snapshots, or while they were taken."""
+    return len(set(state.etags[:ALL - 1])) == 1
+
+
+def undisturbed(etags: tuple[str, ...], interrupted: bool) -> None:
+    """See that nobody came while a snapshot was taken.
+
+    A cluster may count a snapshot as a change of its volume. It then does so
+    each time, so only one that has not done it with the first shows that
+    somebody came during the second.
+
+    :param etags: those noted until after the snapshot.
+    :param interrupted: the last one was noted by a later run, so what has
+        changed it may have been anything.
+    :raises Touched: somebody came.
+    """
+    *earlier, before, after = etags
+    if before != after and (interrupted or len(set(earlier)) == 1):
+        raise errors.Touched(
+            'the volume was attached or changed while a snapshot of it was '
+            'taken; it stays where it was')
