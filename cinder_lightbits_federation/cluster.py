@@ -22,6 +22,7 @@ import time
 
 from cinder_lightbits_federation.breaker import Breaker
 from cinder_lightbits_federation import errors
+from cinder_lightbits_federation.factbook import FactBook
 from cinder_lightbits_federation import inventory
 from cinder_lightbits_federation.lightbits import client as lb_client
 from cinder_lightbits_federation.lightbits import errors as lb_errors
@@ -43,8 +44,6 @@ from cinder_lightbits_federation.views import Use
 
 LOG = logging.getLogger(__name__)
 
-# Projects, policies and failure domains are read again every so many looks.
-FACTS_EVERY = 20
 LABELS_SINCE = (3, 11)
 # Seconds of looks in vain after which nobody can say how full a cluster is
 # that otherwise answers. Less than reservations are remembered.
@@ -82,7 +81,7 @@ class Cluster:
         self._project = settings.project(default_project)
         self._refreshing = threading.Lock()
         self._vitals: inventory.Vitals | None = None
-        self._facts: inventory.Facts | None = None
+        self._facts = FactBook()
         self._looks = 0
         self._suspect = False
         # Why its state cannot be read, empty when it can; and since when.
@@ -117,6 +116,8 @@ class Cluster:
             LOG.warning('Cluster %s: administrative state %s, was %s.',
                         self.name, settings.admin_state.value,
                         self.admin_state.value)
+        if settings.project_map != self.settings.project_map:
+            self._facts.doubt()
         self.settings = settings
         self._project = settings.project(self._default_project)
         self.edition = object()
@@ -202,6 +203,29 @@ class Cluster:
             self.edition = object()
             self._refreshing.release()
 
+    def relearn(self, deadline: Deadline, since: float) -> None:
+        """Read projects, policies and failure domains again.
+
+        What the cluster does wrong meanwhile is for the next look to tell.
+
+        :param since: a reading that began at this moment (monotonic seconds)
+            or later will do, even if it failed.
+        """
+        vitals = self._vitals
+        if vitals is None or not self._refreshing.acquire(
+                timeout=deadline.remaining()):
+            return
+        try:
+            if self._facts.read_at < since:
+                self._facts.read(self.client, self._project,
+                                 vitals.cluster_rights, deadline)
+        except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
+            LOG.info('Projects and policies of cluster %s could not be read '
+                     'again: %s', self.name, exc)
+        finally:
+            self.edition = object()
+            self._refreshing.release()
+
     def lacks(self, project: str, deadline: Deadline) -> bool:
         """Whether the cluster itself says that it has no such project.
 
@@ -223,7 +247,8 @@ class Cluster:
     def view(self, reserved: int, recent_creates: int,
              unknown_to: tuple[str, ...] = ()) -> ClusterView:
         """:returns: an immutable picture for the placement."""
-        vitals, facts, status = self._vitals, self._facts, self._status
+        vitals, status = self._vitals, self._status
+        facts = self._facts.known
         return ClusterView(
             uuid=self.uuid or '', name=self.name,
             admin_state=self.admin_state, connection=status.connection,
@@ -243,7 +268,8 @@ class Cluster:
 
     def _projects(self) -> frozenset[str] | None:
         """The cluster's projects by the names the federation has for them."""
-        known = self._facts.projects if self._facts else None
+        facts = self._facts.known
+        known = facts.projects if facts else None
         mapped = self.settings.project_map
         if known is None or not mapped:
             return known
@@ -278,11 +304,9 @@ class Cluster:
         try:
             vitals = inventory.take_vitals(self.client, self._project,
                                            deadline, self._vitals)
-            if (self._facts is None or not self._looks % FACTS_EVERY
-                    or self._changed_release(vitals)):
-                self._facts = inventory.take_facts(
-                    self.client, self._project, vitals.cluster_rights,
-                    deadline)
+            if self._facts_needed(vitals):
+                self._facts.read(self.client, self._project,
+                                 vitals.cluster_rights, deadline)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
             if deadline.expired() and not patient:
                 self.doubt()
@@ -294,6 +318,16 @@ class Cluster:
         self._looks += 1
         self.unread = ''
         return self._accept(vitals)
+
+    def _facts_needed(self, vitals: inventory.Vitals) -> bool:
+        """Whether a look is to read the facts, too.
+
+        At each one while the cluster is out of service for what they say:
+        else an administrator waits long for what he has mended.
+        """
+        return (self._facts.due(self._looks)
+                or self._status.connection is Connection.MISCONFIGURED
+                or self._changed_release(vitals))
 
     def _look_failed(self, exc: lb_errors.LightbitsError) -> None:
         """Note that the state cannot be read.
@@ -342,7 +376,8 @@ class Cluster:
         return True
 
     def _project_problem(self) -> errors.SettingProblem | None:
-        projects = self._facts.projects if self._facts else None
+        facts = self._facts.known
+        projects = facts.projects if facts else None
         if projects is None or self._project in projects:
             return None
         return errors.SettingProblem(

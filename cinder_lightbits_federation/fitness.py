@@ -133,6 +133,8 @@ FITNESS: tuple[Filter, ...] = (
     _excluded, _outside, _state, _connection, _known, _pin, _project,
     _qos_policy, _replicas, _failure_domain)
 ROOM: tuple[Filter, ...] = (_physical, _promises)
+# Those about what changes by the month, and is read as seldom.
+FACTS: frozenset[Filter] = frozenset((_project, _qos_policy, _failure_domain))
 
 
 def first_reason(filters: Iterable[Filter], view: ClusterView,
@@ -144,6 +146,18 @@ def first_reason(filters: Iterable[Filter], view: ClusterView,
         if reason is not None:
             return reason
     return None
+
+
+def lacks(view: ClusterView, request: PlacementRequest,
+          policy: PlacementPolicy) -> bool:
+    """Whether a cluster is only unfit for what an administrator can add.
+
+    That is a project, a QoS policy or a failure domain, perhaps added since
+    they were read.
+    """
+    return any(check(view, request, policy) for check in FACTS) and not any(
+        check(view, request, policy) for check in FITNESS
+        if check not in FACTS)
 
 
 def most(view: ClusterView, request: PlacementRequest,

@@ -21,6 +21,7 @@ import threading
 import time
 
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation import fitness
 from cinder_lightbits_federation.pictures import Pictures
 from cinder_lightbits_federation import placement
 from cinder_lightbits_federation.placement import Decision
@@ -43,6 +44,11 @@ FRESH = 0.3
 
 # Lots are drawn anew every so many seconds.
 LOT = 1.0
+
+# Projects, policies and failure domains are read again for a volume that no
+# cluster fits for lack of them, if that is not younger than these seconds:
+# such volumes may be many, and most of them wrong.
+FACTS_FRESH = 3.0
 
 SUSPECT = 'did not answer in time just now'
 
@@ -95,10 +101,24 @@ class Placer:
         Costs no call while the leaders' statistics are younger than FRESH;
         else one per leader, in parallel, shared by all creates that
         are waiting for it. A cluster that does not answer that in time is
-        passed over while there is another.
+        passed over while there is another. Where nothing but a project, a
+        QoS policy or a failure domain is missing, the clusters are asked for
+        those first.
 
         :returns: the decision, and the reservation if any cluster fits.
         """
+        decision, held = self._place(request, deadline)
+        if not decision.ranked:
+            lacking = self._lacking(request)
+            if lacking:
+                self._registry.relearn(lacking, FACTS_FRESH,
+                                       deadline.capped(REFRESH_LIMIT))
+                return self._place(request, deadline)
+        return decision, held
+
+    def _place(self, request: PlacementRequest, deadline: Deadline
+               ) -> tuple[Decision, Reservation | None]:
+        """Do what `place` does with the facts that are known."""
         decision, held = self._try(request, FRESH)
         if decision.ranked and held is None:
             self._registry.refresh(self._leaders(decision), FRESH,
@@ -112,6 +132,14 @@ class Placer:
         :param size: bytes, replicas not counted.
         """
         self.recollection.add(time.time(), volume, size, decision.explain)
+
+    def _lacking(self, request: PlacementRequest) -> Sequence[Cluster]:
+        """:returns: clusters that lack a fact and nothing else."""
+        policy = self._registry.settings.policy
+        unfit = {view.uuid for view in self.views()
+                 if fitness.lacks(view, request, policy)}
+        return [cluster for cluster in self._registry.clusters
+                if cluster.uuid in unfit]
 
     def _try(self, request: PlacementRequest, max_age: float | None
              ) -> tuple[Decision, Reservation | None]:

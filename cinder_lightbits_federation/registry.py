@@ -196,6 +196,16 @@ class Registry:
             if cluster.name in answers.silent:
                 cluster.doubt()
 
+    def relearn(self, clusters: Sequence[Cluster], max_age: float,
+                deadline: Deadline) -> None:
+        """Read projects, policies and failure domains of clusters again.
+
+        :param max_age: seconds for which an earlier reading will do.
+        """
+        since = time.monotonic() - max_age
+        self.ask(clusters, lambda cluster: cluster.relearn(deadline, since),
+                 deadline)
+
     def _submit(self, cluster: Cluster, question: Callable[[Cluster], T]
                 ) -> concurrent.futures.Future[T]:
         # The context (request id) is thread-local and has to be carried.

@@ -24,6 +24,7 @@ from oslo_config import cfg
 
 from cinder_lightbits_federation import service
 from cinder_lightbits_federation import timing
+from cinder_lightbits_federation.views import Connection
 from tests.simulator import pki
 from tests.unit.driver import base
 
@@ -103,6 +104,17 @@ class ReloadTestCase(base.FederationTestCase):
             return before() is None
 
         self.until(gone)
+
+    def test_a_project_map_is_judged_by_what_is_there_now(self) -> None:
+        self.arrays['west'].request('POST', '/api/v2/projects',
+                                    {'name': 'late'})
+        self.rewrite({'east': self.section('east'), 'west': self.section(
+            'west', project_map='default:late')})
+        self.until(lambda: self.clusters()['west'].settings.project_map)
+        self.until(lambda: self.clusters()['west'].status.connection
+                   is Connection.CONNECTED)
+        volume = self.made(self.driver, specs={'lightos:cluster': 'west'})
+        self.assertEqual('late', self.on(volume)[1]['projectName'])
 
     def test_what_did_not_change_keeps_its_connections(self) -> None:
         east = self.clusters()['east']
