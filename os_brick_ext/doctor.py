@@ -40,6 +40,8 @@ from os_brick_ext import ways
 
 # Management, I/O and discovery.
 PORTS = (443, 4420, 8009)
+# Where nodes speak NVMe over TCP.
+NVME_PORTS = frozenset({4420, 8009})
 WORKERS = 16
 # What the access list of a volume holds, for all of its hosts together.
 IP_ACL_ENTRIES = 16
@@ -283,7 +285,10 @@ def _addresses(_patient: Patient) -> Iterator[Finding]:
 def _endpoints(patient: Patient) -> Iterator[Finding]:
     def ask(endpoint: tuple[str, int]) -> Finding:
         name = conn_props.join_endpoint(*endpoint)
-        why = probe.reachable(*endpoint, patient.chosen.probe_timeout)
+        seconds = patient.chosen.probe_timeout
+        why = (probe.speaks_nvme(*endpoint, seconds)
+               if endpoint[1] in NVME_PORTS
+               else probe.reachable(*endpoint, seconds))
         source = probe.local_address(*endpoint)
         if why is None:
             return Finding('endpoint', State.OK,
@@ -291,7 +296,8 @@ def _endpoints(patient: Patient) -> Iterator[Finding]:
         return Finding(
             'endpoint', State.ERROR,
             f'{name} is not reachable from {source or "here"}: {why}',
-            'check routes and firewalls between this host and the cluster')
+            'check routes and firewalls between this host and the cluster; '
+            'if it accepts connections, see whether that node is well')
 
     with futures.ThreadPoolExecutor(WORKERS) as pool:
         yield from pool.map(ask, patient.endpoints)

@@ -221,14 +221,14 @@ class Native:
 
     def _answering(self, endpoints: set[str],
                    problems: Problems) -> set[str]:
-        """:returns: those that accept a connection.
+        """:returns: those that begin to talk.
 
         The kernel would take its time with the others, and hold up what
         else is asked of it.
         """
         def ask(endpoint: str) -> None:
             address, port = conn_props.split_endpoint(endpoint, 'endpoint')
-            why = probe.reachable(
+            why = probe.speaks_nvme(
                 address, port, self._settings.probe_timeout)
             if why is not None:
                 problems[endpoint] = why

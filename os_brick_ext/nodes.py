@@ -30,7 +30,7 @@ MOST_SERVICES = 32
 class Discovery:
     """Asks discovery services, and those that they refer to.
 
-    :param probe_timeout: seconds to wait for one to accept a connection.
+    :param probe_timeout: seconds to wait for one to begin to talk.
     """
 
     def __init__(self, root: ways.Root, probe_timeout: float) -> None:
@@ -78,7 +78,7 @@ class Discovery:
     def _page(self, service: str, identity: host.Identity) -> str:
         """:raises OSError: it does not answer, or nvme-cli is missing."""
         address, port = conn_props.split_endpoint(service, 'endpoint')
-        why = probe.reachable(address, port, self._probe_timeout)
+        why = probe.speaks_nvme(address, port, self._probe_timeout)
         if why is not None:
             raise ConnectionError(why)
         return self._root.discovery_log(

@@ -78,7 +78,7 @@ OPTS: list[cfg.Opt] = [
     cfg.FloatOpt(
         'probe_timeout', default=2.0, min=0.1, max=30.0,
         help='Seconds to wait for the discovery client, or for one node of '
-             'a cluster, to accept a connection.'),
+             'a cluster, to accept a connection and to begin to answer.'),
     cfg.IntOpt(
         'nr_io_queues', default=0, min=0, max=1024,
         help='I/O queues per connection to a node; 0 means one for each '

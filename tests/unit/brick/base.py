@@ -21,6 +21,7 @@ import contextlib
 import dataclasses
 import os
 import socket
+import struct
 import threading
 import time
 from typing import Any
@@ -40,6 +41,8 @@ HOST_NQN = ('nqn.2014-08.org.nvmexpress:uuid:'
             '0f3c2a51-6b1e-4a55-b7a8-1d2f00aa0001')
 HOST_ID = '0f3c2a51-6b1e-4a55-b7a8-1d2f00aa0001'
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'
+# How a node begins to talk NVMe over TCP; byte 0 of the question is 0.
+INITIALIZED = struct.pack('<BBBBI', 1, 0, 128, 0, 128).ljust(128, b'\0')
 # Seconds that nothing here should ever need.
 PATIENCE = 30.0
 
@@ -56,9 +59,10 @@ def volume(number: int) -> str:
 
 
 class Listener:
-    """A TCP server that answers each connection with the same bytes.
+    """A TCP server: a node of a cluster, or a discovery client's HTTP.
 
-    :param answer: None to accept and say nothing.
+    :param answer: to whoever does not speak NVMe over TCP, and to those who
+        do as well if it is not the usual one; None to accept and say nothing.
     :param address: where on the loopback to listen.
     """
 
@@ -86,8 +90,11 @@ class Listener:
                 self.open.append(connection)
                 continue
             with connection, contextlib.suppress(OSError):
-                self.requests.append(connection.recv(4096))
-                connection.sendall(self._answer)
+                request = connection.recv(4096)
+                self.requests.append(request)
+                initializes = request[:1] == b'\0' and self._answer == OK
+                connection.sendall(
+                    INITIALIZED if initializes else self._answer)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -181,6 +181,18 @@ class ExaminationTest(base.BrickTestCase):
         self.assertIn('from 127.0.0.1', found[0].found)
         self.assertIn(f'Errno {errno.ECONNREFUSED}', found[1].found)
 
+    def test_nodes_that_hang(self) -> None:
+        """To accept connections is not enough where NVMe is spoken."""
+        node, mute, http = (
+            self.listener(), self.listener(None), self.listener(base.OK * 2))
+        for ports, states in (({}, [OK, OK, OK]),
+                              ({node.port, mute.port, http.port},
+                               [OK, ERROR, ERROR])):
+            with mock.patch.object(doctor, 'NVME_PORTS', frozenset(ports)):
+                self.assertEqual(states, self.states('endpoint', *(
+                    ('127.0.0.1', one.port) for one in (node, mute, http)),
+                    probe_timeout=0.2))
+
     def test_connections(self) -> None:
         nqn = self.cluster(1)
         self.kernel.client_connects(nqn)

@@ -58,6 +58,16 @@ class NodesTest(base.NativeTestCase):
         self.assertEqual(
             [f'discover ::1 {service.port}'], self.calls('discover'))
 
+    def test_services_that_hang_are_passed_over(self) -> None:
+        """They accept connections; whoever asks on would wait for long."""
+        mute = self.listener(None)
+        up = self.listener(address='::1')
+        self.stock(conn_props.DiscoveryNode.at(mute.endpoint),
+                   conn_props.DiscoveryNode.at(up.endpoint))
+        self.connect(probe_timeout=0.2)
+        self.assertEqual(
+            [f'discover ::1 {up.port}'], self.calls('discover'))
+
     def test_nodes_that_answer_need_no_discovery(self) -> None:
         self.connect()
         self.assertEqual([], self.calls('discover'))
@@ -117,7 +127,7 @@ class NodesTest(base.NativeTestCase):
         with mock.patch.object(
                 self.kernel, 'discovery_log', autospec=True,
                 side_effect=log) as asked, mock.patch.object(
-                probe, 'reachable', autospec=True, return_value=None):
+                probe, 'speaks_nvme', autospec=True, return_value=None):
             self.assertRaises(
                 errors.NotVisible, self.connector().connect_volume,
                 self.data)

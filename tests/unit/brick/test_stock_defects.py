@@ -154,7 +154,7 @@ class StockDefectsTest(base.BrickTestCase):
         for name, function in vars(privileged).items():
             if not privileged.default.is_entrypoint(function):
                 continue
-            parameters = inspect.signature(function.args[0]).parameters
+            parameters = inspect.signature(function).parameters
             self.assertEqual(
                 [], [word for word in parameters
                      if re.search('path|file|folder|dir|src|dst|command',

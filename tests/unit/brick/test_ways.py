@@ -16,16 +16,13 @@ from __future__ import annotations
 
 from concurrent import futures
 import errno
-import socket
 from unittest import mock
 
 from oslo_context import context
 from oslo_context import fixture as context_fixture
-import psutil
 
 from os_brick_ext import conn_props
 from os_brick_ext import errors
-from os_brick_ext import host
 from os_brick_ext import probe
 from os_brick_ext import timing
 from tests.unit.brick import base
@@ -98,8 +95,8 @@ class NativeTest(base.NativeTestCase):
                 self.properties(number, self.nqn))['path']
 
         with mock.patch.object(
-                probe, 'reachable', autospec=True,
-                side_effect=probe.reachable) as asked, \
+                probe, 'speaks_nvme', autospec=True,
+                side_effect=probe.speaks_nvme) as asked, \
                 futures.ThreadPoolExecutor(len(numbers)) as pool:
             paths = list(pool.map(attach, numbers))
         self.assertEqual(len(numbers), len(set(paths)))
@@ -297,84 +294,20 @@ class NativeTest(base.NativeTestCase):
             self.assertIsNone(way.find(
                 conn_props.VolumeKey(base.volume(9), self.nqn)))
 
+    def test_nodes_that_hang_are_not_connected(self) -> None:
+        """The kernel would take a minute, and others wait meanwhile."""
+        mute = self.listener(None)
+        self.fake.nodes.append(mute.endpoint)
+        self.data = self.properties(1, self.nqn)
+        self.connect(probe_timeout=0.2)
+        self.assertEqual(3, self.connected())
+        self.assertNotIn(f'connect 127.0.0.1 {mute.port}',
+                         self.calls('connect'))
+
     def test_what_is_connected_is_left_at_that(self) -> None:
         self.connect()
         self.get_host_nqn.reset_mock()
-        with mock.patch.object(probe, 'reachable', autospec=True) as asked:
+        with mock.patch.object(probe, 'speaks_nvme', autospec=True) as asked:
             self.connector().connect_volume(self.data)
         self.assertFalse(asked.called)
         self.assertFalse(self.get_host_nqn.called)
-
-
-class AddressesTest(base.BrickTestCase):
-
-    def addresses(self, **interfaces: list[str]) -> list[str]:
-        found = {
-            name: [psutil._ntuples.snicaddr(
-                socket.AF_INET6 if ':' in text else socket.AF_INET, text,
-                None, None, None) for text in texts]
-            + [psutil._ntuples.snicaddr(
-                psutil.AF_LINK, '02:00:00:00:00:01', None, None, None)]
-            for name, texts in interfaces.items()}
-        with mock.patch('psutil.net_if_addrs', autospec=True,
-                        return_value=found):
-            return host.addresses()
-
-    def test_both_families(self) -> None:
-        self.assertEqual(
-            ['192.0.2.1', '2001:db8::1', '198.51.100.7'],
-            self.addresses(
-                lo=['127.0.0.1', '::1'],
-                eth0=['192.0.2.1', '2001:db8::1', 'fe80::1%eth0'],
-                eth1=['198.51.100.7', '192.0.2.1']))
-
-    def test_an_address_on_the_loopback_interface(self) -> None:
-        self.assertEqual(
-            ['203.0.113.5'],
-            self.addresses(lo=['127.0.0.1', '203.0.113.5', '::1']))
-
-    def test_this_machine(self) -> None:
-        self.assertNotIn('127.0.0.1', host.addresses())
-
-
-class ProbeTest(base.BrickTestCase):
-
-    def test_a_slow_answer_is_none(self) -> None:
-        """One byte at a time must not stretch the time."""
-        server = socket.create_server(('127.0.0.1', 0))
-        self.addCleanup(server.close)
-        port = server.getsockname()[1]
-        over = timing.Deadline.after(base.PATIENCE / 2)
-
-        def drip() -> None:
-            connection, _peer = server.accept()
-            with connection:
-                while not over.expired():
-                    try:
-                        connection.sendall(b'H')
-                    except OSError:
-                        return
-                    timing.Quiet().wait(0.02)
-
-        with self.in_background(drip):
-            self.assertFalse(
-                probe.http_ok('127.0.0.1', port, '/metrics', 0.2))
-            self.assertFalse(over.expired())
-
-    def test_ipv6(self) -> None:
-        server = self.listener(address='::1')
-        self.assertTrue(probe.http_ok('::1', server.port, '/x', 5.0))
-        self.assertIn(f'Host: [::1]:{server.port}'.encode(),
-                      server.requests[0])
-
-    def test_reachable(self) -> None:
-        server = self.listener()
-        self.assertIsNone(probe.reachable('127.0.0.1', server.port, 5.0))
-        server.close()
-        self.assertIn(f'Errno {errno.ECONNREFUSED}', probe.reachable(
-            '127.0.0.1', server.port, 5.0) or '')
-
-    def test_local_address(self) -> None:
-        self.assertEqual('127.0.0.1', probe.local_address('127.0.0.1', 443))
-        self.assertEqual('::1', probe.local_address('::1', 443))
-        self.assertIsNone(probe.local_address('host.invalid', 443))
