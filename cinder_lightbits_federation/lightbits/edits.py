@@ -64,7 +64,11 @@ class Edit:
         self._what = f'volume {uuid} to change'
         self._pace = pace
         self._volume: model.Volume | None = None
+        # The versions (ETags) that a write was last refused for, accepted
+        # for, and had an unknown outcome for.
         self._refused: str | None = None
+        self._accepted: str | None = None
+        self._doubted: str | None = None
         self._trouble: errors.LightbitsError | None = None
         self._perhaps_done = False
 
@@ -100,6 +104,7 @@ class Edit:
         volume, change = self._look()
         # While a change is under way its result is not visible yet.
         if (change is not None and volume.state.settled
+                and not self._lags(volume)
                 and self._write(volume, change)):
             volume, change = timing.wait_until(
                 self._settled, self._enough, self._what,
@@ -111,7 +116,18 @@ class Edit:
     def _settled(self) -> Seen | None:
         """Look once: is anything still under way?"""
         volume, change = self._look()
-        return (volume, change) if volume.state.settled else None
+        if not volume.state.settled or (
+                change is not None and self._lags(volume)):
+            return None
+        return volume, change
+
+    def _lags(self, volume: model.Volume) -> bool:
+        """Whether this is the version from before a write that was accepted.
+
+        Servers may answer from what they knew a moment ago. Writing to that
+        version again would be refused, perhaps with a 400 that looks final.
+        """
+        return volume.etag == self._accepted
 
     def _look(self) -> Seen:
         """:raises BadRequest: the state can never become as wanted."""
@@ -132,6 +148,7 @@ class Edit:
                 deadline=self._deadline)
         except errors.Ambiguous as error:
             self._trouble = error
+            self._doubted = volume.etag
         except (errors.Conflict, errors.PreconditionFailed) as error:
             self._trouble = error
             return False
@@ -139,6 +156,8 @@ class Edit:
             self._trouble = error
             self._judge(volume, error)
             return False
+        else:
+            self._accepted = volume.etag
         self._perhaps_done = True
         return True
 
@@ -147,11 +166,12 @@ class Edit:
 
         It may stand for a mismatch of the ETag or for a passing state. It
         is final once the same version was refused twice; only settled
-        versions are written to.
+        versions are written to. Of a version that an earlier write may have
+        replaced it proves nothing, as long as looks may lag behind.
 
         :raises BadRequest: it is.
         """
-        if self._refused == volume.etag:
+        if self._refused == volume.etag != self._doubted:
             raise error
         self._refused = volume.etag
 

@@ -115,6 +115,34 @@ class EditTestCase(sim_base.SimTestCase):
             self.assertEqual({'mine': str(status), 'theirs': str(status)},
                              volume.labels)
 
+    def test_looks_that_lag_behind_the_write(self) -> None:
+        size = GIB
+        for status in (412, 400, 500):
+            self.east.set_switches(etag_mismatch=status)
+            for looks in (1, 2, 4):
+                size += GIB
+                self.east.reset_counters()
+                self.lag(looks)
+                self.assertEqual(size, self.edit(growing(size)).size)
+                self.assertEqual({'volumes.get': looks + 2,
+                                  'volumes.update': 1}, self.asked())
+
+    def test_looks_that_lag_behind_a_write_in_doubt(self) -> None:
+        size = GIB
+        for status in (412, 400, 500):
+            self.east.set_switches(etag_mismatch=status)
+            for looks in (1, 2, 4):
+                size += GIB
+                self.east.fault('apply_then_drop', route='volumes.update',
+                                count=1)
+                self.lag(looks)
+                self.assertEqual(size, self.edit(growing(size)).size)
+
+    def lag(self, looks: int) -> None:
+        """Have looks after the first show what was before the write."""
+        self.east.fault('stale', route='volumes.get', count=looks, after=1,
+                        versions=1)
+
     def test_in_doubt_the_volume_tells(self) -> None:
         self.east.fault('apply_then_drop', route='volumes.update', count=1)
         self.assertEqual(2 * GIB, self.edit(growing(2 * GIB)).size)
