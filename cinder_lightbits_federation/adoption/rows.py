@@ -42,12 +42,17 @@ BACKEND_NAME = 'volume_backend_name'
 
 
 class Outcome(enum.Enum):
-    """What became of one change."""
+    """What became of one change.
+
+    A row that is busy is as it was found, and another attempt may do; one
+    that was changed or is gone is none of this adoption any more.
+    """
 
     DONE = 'done'
     ALREADY = 'was done'
     GONE = 'is gone'
     CHANGED = 'changed meanwhile'
+    BUSY = 'in use'
 
 
 def of_host(model: Any, host: str) -> Any:
@@ -138,7 +143,9 @@ def apply(change: Change, direction: Direction) -> Outcome:
     found = current(change)
     if found is None:
         return Outcome.GONE
-    return Outcome.ALREADY if found == dict(end) else Outcome.CHANGED
+    if found == dict(end):
+        return Outcome.ALREADY
+    return Outcome.BUSY if found == dict(start) else Outcome.CHANGED
 
 
 def current(change: Change) -> dict[str, str | None] | None:

@@ -90,20 +90,35 @@ class AdoptCommand(base.ListCommand):
                  'name': change.name, **(rows.current(change) or {})}
                 for change, _result in results)
         bad = [(change, result) for change, result in results
-               if result in (rows.Outcome.CHANGED, rows.Outcome.GONE)]
-        # Who was changed by somebody else waits for another attempt.
-        folder.note(State(direction, not any(
-            result is rows.Outcome.CHANGED for _change, result in bad)))
+               if result not in (rows.Outcome.DONE, rows.Outcome.ALREADY)]
+        left: set[rows.Outcome] = {result for _change, result in bad}
+        # What is in use waits for another attempt; what was changed is
+        # somebody else's, and no attempt will do.
+        folder.note(State(direction, rows.Outcome.BUSY not in left))
         done = sum(result is rows.Outcome.DONE for _change, result in results)
         self.say(f'{done} records rewritten, '
                  f'{len(results) - done - len(bad)} were right already, '
                  f'{len(bad)} were not touched')
-        if any(result is rows.Outcome.CHANGED for _change, result in bad):
+        if left & {rows.Outcome.BUSY, rows.Outcome.CHANGED}:
             self.settle_for(Outcome.FINDINGS)
+        self._advise(direction, left)
         return COLUMNS, [
             _row(change.resource.value, change.id, change.name,
                  *change.ends(direction), result.value, '')
             for change, result in bad]
+
+    def _advise(self, direction: Direction, left: set[rows.Outcome]) -> None:
+        """Say what to do about what was not touched."""
+        if rows.Outcome.BUSY in left:
+            self.say('When nobody works on what is in use: "adopt resume"')
+        if rows.Outcome.CHANGED not in left:
+            return
+        if direction is Direction.BACK:
+            self.say('What was changed meanwhile stays as it is')
+        else:
+            self.say('What was changed meanwhile is not adopted: "adopt run" '
+                     'with another --backup-dir plans it anew, and both can '
+                     'be taken back')
 
 
 class Planning(AdoptCommand):
@@ -254,8 +269,8 @@ class AdoptRun(Planning):
     """Adopt volumes, snapshots, groups and types, where they are.
 
     Without --yes, only plans. The services of the in-tree backends must be
-    stopped; instances keep running. Exit code 1: something is blocked, or
-    was changed meanwhile.
+    stopped; instances keep running. Exit code 1: something is blocked, in
+    use, or was changed meanwhile.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -296,7 +311,7 @@ class AdoptRun(Planning):
 class AdoptResume(AdoptCommand):
     """Go on with an adoption, or with taking it back, after it stopped.
 
-    Exit code 1: something was changed meanwhile.
+    Exit code 1: something is in use, or was changed meanwhile.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -327,7 +342,7 @@ class AdoptBack(AdoptCommand):
 
     What was deleted or moved to another cluster since is left alone, and so
     are volumes that were made since. Without --yes, only tells. Exit code 1:
-    something was changed meanwhile.
+    something is in use, or was changed meanwhile.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -279,7 +279,7 @@ class RunTest(FewVolumesTestCase):
         self.stub_out('cinder_lightbits_federation.adoption.rows.apply',
                       late)
         left = self.adopt(outcome=Outcome.FINDINGS)
-        self.assertEqual([(self.ids[1], 'changed meanwhile')],
+        self.assertEqual([(self.ids[1], 'in use')],
                          [(row['id'], row['result']) for row in left])
         self.stub_out('cinder_lightbits_federation.adoption.rows.apply',
                       real)
@@ -333,6 +333,28 @@ class BackTest(FewVolumesTestCase):
                          [(row['id'], row['result']) for row in left])
         self.assertIn(EAST, self.row_of(self.ids[1]).host)
         self.assertIn('lightbits', self.reread(fresh).host)
+
+    def test_what_was_moved_since(self) -> None:
+        """It is left alone for good, and the adoption has ended."""
+        self.adopt()
+        self.row_of(self.ids[0]).conditional_update(
+            {'provider_location': 'elsewhere'})
+        self.row_of(self.ids[1]).conditional_update({'status': 'extending'})
+
+        left = self.rows('adopt', 'back', *self.backup, '--yes',
+                         outcome=Outcome.FINDINGS)
+        self.assertEqual({self.ids[0]: 'changed meanwhile',
+                          self.ids[1]: 'in use'},
+                         {row['id']: row['result'] for row in left})
+        found = self.command('adopt', 'run', *self.backup, *self.given)
+        self.assertEqual(Outcome.USAGE, found.outcome)
+        self.row_of(self.ids[1]).conditional_update({'status': 'available'})
+        self.rows('adopt', 'resume', *self.backup, outcome=Outcome.FINDINGS)
+
+        self.assertIn(EAST, self.row_of(self.ids[1]).host)
+        self.assertEqual([], self.adopt())
+        self.assertEqual('elsewhere',
+                         self.row_of(self.ids[0]).provider_location)
 
     def test_of_another_backend(self) -> None:
         self.adopt()
