@@ -86,10 +86,13 @@ NEEDS: Mapping[str, Needs] = {
         better=f'{_PROJECTS}; sizes and names take project admin'),
     'capacity': Needs(Role.VIEWER, database='read (growth)',
                       better=_HEALTH),
-    'cluster attach': Needs(Role.VIEWER, files=_WRITES, better=_HEALTH),
+    'cluster attach': Needs(
+        Role.VIEWER, files=_WRITES,
+        database="the services' own: written unless --dry-run or --print",
+        better=_HEALTH),
     'cluster detach': Needs(
         Role.VIEWER, files='--yes removes the file of the cluster',
-        database='read', better=_PROJECTS),
+        database="read; the services' own: --yes writes", better=_PROJECTS),
     'cluster list': Needs(Role.VIEWER, better=_HEALTH),
     'cluster refresh': Needs(Role.VIEWER, files=_WRITES),
     'cluster show': Needs(Role.VIEWER, better=_HEALTH),
@@ -125,7 +128,7 @@ NEEDS: Mapping[str, Needs] = {
     'job show': Needs(Role.NONE, database="the services' own: read"),
     'placement explain': Needs(Role.VIEWER, database='read',
                                better=_HEALTH),
-    'placement last': Needs(Role.NONE),
+    'placement last': Needs(Role.NONE, database="the services' own: read"),
     'pools check-switch': Needs(Role.VIEWER, database='read; --yes writes'),
     'rebalance plan': Needs(Role.VIEWER, database='read', better=_HEALTH),
     'rebalance run': Needs(

@@ -12,5 +12,6 @@
 
 """Pages of the documentation that are written from the code.
 
-``python -m tests.generated`` writes them; a unit test compares.
+``python -m tests.generated`` writes them, and with ``--check`` only tells
+which are out of date; a unit test compares.
 """

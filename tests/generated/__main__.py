@@ -14,8 +14,9 @@
 
 from tests import patching; patching.prepare()  # noqa: E702
 
+import sys  # noqa: E402
+
 from tests.generated import pages  # noqa: E402
 
-for path, text in pages.pages().items():
-    path.write_text(text, encoding='utf-8')
-    print(f'wrote {path}')
+if __name__ == '__main__':
+    sys.exit(pages.main(sys.argv[1:]))

@@ -14,7 +14,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
 import pathlib
 import textwrap
 
@@ -72,3 +73,33 @@ def pages() -> dict[pathlib.Path, str]:
             list_table(roles.HEADER, roles.rows(), roles.WIDTHS)),
         **figures.tables(REFERENCE / 'figures'),
     }
+
+
+def refresh(made: Mapping[pathlib.Path, str], check: bool
+            ) -> list[pathlib.Path]:
+    """Write pages that are not as the code makes them.
+
+    :param made: the text of each page by its path.
+    :param check: write nothing.
+    :returns: the pages that were out of date.
+    """
+    stale = [path for path, text in made.items()
+             if not path.exists() or path.read_text(encoding='utf-8') != text]
+    for path in () if check else stale:
+        path.write_text(made[path], encoding='utf-8')
+    return stale
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the pages, or tell which would be written.
+
+    :returns: the exit code: 1 if ``--check`` has found one out of date.
+    """
+    parser = argparse.ArgumentParser(prog='python -m tests.generated')
+    parser.add_argument('--check', action='store_true',
+                        help='Write nothing; fail if a page is out of date.')
+    check = parser.parse_args(argv).check
+    stale = refresh(pages(), check)
+    for path in stale:
+        print(f'{"out of date:" if check else "wrote"} {path}')
+    return int(check and bool(stale))

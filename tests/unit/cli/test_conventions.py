@@ -127,6 +127,13 @@ class ConventionsTest(base.BaseTestCase):
             self.assertTrue(found.get_description(), name)
             self.assertTrue(found.get_epilog(), name)
 
+    def test_who_writes_to_the_store_says_so(self) -> None:
+        for name in ('cluster attach', 'cluster detach', 'cluster set',
+                     'drain run', 'rebalance run', 'volume clone',
+                     'snapshot clone', 'job cancel', 'job resume'):
+            database = roles.NEEDS[name].database
+            self.assertRegex(database, "the services' own: .*writ", name)
+
     def test_times_and_clouds_are_of_all_commands(self) -> None:
         found = {option: action.default
                  for action in self.shell.parser._actions
