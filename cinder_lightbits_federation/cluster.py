@@ -21,6 +21,7 @@ import threading
 import time
 
 from cinder_lightbits_federation.breaker import Breaker
+from cinder_lightbits_federation.capacity import Source
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.factbook import FactBook
 from cinder_lightbits_federation import inventory
@@ -240,9 +241,19 @@ class Cluster:
         return project not in {item.name for item in known}
 
     def stale(self, max_age: float) -> bool:
-        """Whether the last sample is older than `max_age` seconds."""
+        """Whether the last sample should be taken again.
+
+        One that summed up all volumes is left to the keeper at any age: a
+        placement cannot wait while thousands are listed, and the total is
+        not known anyway.
+
+        :param max_age: seconds.
+        """
         vitals = self._vitals
-        return vitals is None or time.monotonic() - vitals.taken_at > max_age
+        if vitals is None:
+            return True
+        return (vitals.capacity.source is not Source.VOLUMES
+                and time.monotonic() - vitals.taken_at > max_age)
 
     def view(self, reserved: int, recent_creates: int,
              unknown_to: tuple[str, ...] = ()) -> ClusterView:

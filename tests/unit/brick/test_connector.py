@@ -215,7 +215,9 @@ class BothWays(base.BrickTestCase):
 
     def test_a_volume_that_something_is_built_upon(self) -> None:
         self.attached()
-        (self.kernel.sys / 'class/block/nvme0n1/holders/dm-3').touch()
+        # On a partition: nothing is built upon the whole of it.
+        part = self.kernel.sys / 'class/block/nvme0n1p2'
+        (part / 'holders/dm-3').mkdir(parents=True)
         error = self.assertRaises(
             errors.InUse, self.connector().disconnect_volume, self.data, None)
         self.assertIn('dm-3', str(error))

@@ -158,6 +158,13 @@ class SysfsTest(test_base.BaseTestCase):
         (self.block / 'nvme0n1/holders/dm-7').touch()
         self.assertEqual(['dm-7'], self.sysfs.holders('nvme0n1'))
 
+    def test_holders_of_partitions(self) -> None:
+        for name in ('nvme0n1p1/holders/dm-4', 'nvme0n1p12/holders/dm-5',
+                     'nvme0n1p12/holders/dm-4', 'nvme0n12/holders/dm-6',
+                     'nvme0n12p1/holders/dm-6', 'nvme0n1p/holders/dm-6'):
+            (self.block / name).mkdir(parents=True)
+        self.assertEqual(['dm-4', 'dm-5'], self.sysfs.holders('nvme0n1'))
+
     def test_modules_and_multipath(self) -> None:
         self.assertTrue(self.sysfs.module_loaded('nvme_tcp'))
         self.assertFalse(self.sysfs.module_loaded('nvme_rdma'))
