@@ -46,6 +46,9 @@ SYSTEM = 'system'
 
 ACCEPTED = 'accepted'
 
+# What is shown for the ID of a key that is not made.
+UNMADE = 'ID'
+
 _REFUSED = (lb_errors.NoCredential, lb_errors.Rejected)
 
 
@@ -212,6 +215,18 @@ class CredentialShow(CredentialCommand, base.ShowCommand):
         return tuple(fields), tuple(fields.values())
 
 
+def _planned(folder: str, wanted: str | None) -> dict[str, Any]:
+    """:returns: what is known of a key pair before it is made.
+
+    :raises FailedError: it could not be made, since a file is there.
+    """
+    keyfiles.check_id(wanted)
+    name = wanted or UNMADE
+    private, public = keyfiles.places(folder, name)
+    return {'credential_id': name, 'private_key_file': private,
+            'public_key_file': public, 'bits': keys.DEFAULT_BITS}
+
+
 class CredentialRotate(CredentialCommand, base.ShowCommand):
     """Replace the key of a cluster while everything goes on.
 
@@ -229,7 +244,9 @@ class CredentialRotate(CredentialCommand, base.ShowCommand):
         parser.add_argument(
             '--id', metavar='ID',
             help='ID of the new key. Default: made from the key.')
-        consent.add_dry_run(parser, 'With --to: only try the new key.')
+        consent.add_dry_run(
+            parser, 'Only try the new key; without --to: make none, show '
+                    'what would be made.')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Fields:
@@ -241,7 +258,7 @@ class CredentialRotate(CredentialCommand, base.ShowCommand):
                 f'{cluster.settings.token_option}. Make one with '
                 f'"credential create" and name it in the section')
         if parsed_args.to is None:
-            fields = self._prepare(cluster, parsed_args.id)
+            fields = self._prepare(cluster, parsed_args)
         else:
             fields = self._switch(cluster, parsed_args)
         return tuple(fields), tuple(fields.values())
@@ -249,18 +266,26 @@ class CredentialRotate(CredentialCommand, base.ShowCommand):
     def _option(self, cluster: Cluster, option: str) -> str:
         return str(self.session.sections.get(cluster.name, option))
 
-    def _prepare(self, cluster: Cluster, wanted: str | None
+    def _prepare(self, cluster: Cluster, given: argparse.Namespace
                  ) -> dict[str, Any]:
         folder = os.path.dirname(self._option(cluster, 'private_key_file'))
-        pair = keyfiles.create(folder, wanted, keys.DEFAULT_BITS)
+        if given.dry_run:
+            fields = _planned(folder, given.id)
+            self.say('Nothing was made.' if given.id else
+                     f'Nothing was made; {UNMADE} stands for what is made '
+                     f'from the key.')
+        else:
+            fields = keyfiles.create(folder, given.id,
+                                     keys.DEFAULT_BITS).fields()
         scopes = scopes_of(cluster, self.projects())
         following = ['lightbits-federation', 'credential', 'rotate',
-                     cluster.name, '--to', pair.private_file]
-        if wanted:
-            following += ['--id', wanted]
+                     cluster.name, '--to', fields['private_key_file']]
+        if given.id:
+            following += ['--id', given.id]
         return {
-            'cluster': cluster.name, **pair.fields(),
-            'upload': Names(upload_lines(pair.id, pair.public_file, scopes)),
+            'cluster': cluster.name, **fields,
+            'upload': Names(upload_lines(
+                fields['credential_id'], fields['public_key_file'], scopes)),
             'then': shlex.join(following)}
 
     def _switch(self, cluster: Cluster, given: argparse.Namespace

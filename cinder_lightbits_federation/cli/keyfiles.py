@@ -70,27 +70,45 @@ def create(folder: str, wanted: str | None, bits: int) -> Pair:
     :param wanted: ID; by default made from the key.
     :raises FailedError: a file is there already, or cannot be written.
     """
-    if wanted is not None and not _ID.fullmatch(wanted):
-        raise UsageError(f'--id: {wanted!r} is not an ID: letters, digits, '
-                         f'dots, dashes and underscores only')
+    check_id(wanted)
     key = keys.generate(bits)
     name = wanted or keys.key_id(key)
-    folder = os.path.abspath(folder)
-    private, public = (os.path.join(folder, name + suffix) for suffix
-                       in (keys.PRIVATE_SUFFIX, keys.PUBLIC_SUFFIX))
-    for path in (private, public):
-        if os.path.lexists(path):
-            raise FailedError(f'{path} is there already; it was left alone')
+    private, public = places(folder, name)
     mode = files.SHARED if os.geteuid() == 0 else files.PRIVATE
     try:
-        if not os.path.isdir(folder):
-            os.mkdir(folder, FOLDER)
+        if not os.path.isdir(os.path.dirname(private)):
+            os.mkdir(os.path.dirname(private), FOLDER)
         files.write_atomically(private, keys.private_pem(key), mode)
         files.write_atomically(public, keys.public_pem(key), PUBLIC)
     except OSError as exc:
         raise FailedError(f'{exc.filename or folder} cannot be written: '
                           f'{exc.strerror}') from exc
     return Pair(name, private, public, keys.fingerprint(key), key.key_size)
+
+
+def check_id(wanted: str | None) -> None:
+    """See that a key may be called so; None for what is made from the key.
+
+    :raises UsageError: it may not.
+    """
+    if wanted is not None and not _ID.fullmatch(wanted):
+        raise UsageError(f'--id: {wanted!r} is not an ID: letters, digits, '
+                         f'dots, dashes and underscores only')
+
+
+def places(folder: str, name: str) -> tuple[str, str]:
+    """:returns: where the two halves of a new key belong.
+
+    :param name: ID of the key.
+    :raises FailedError: a file is there already.
+    """
+    folder = os.path.abspath(folder)
+    private, public = (os.path.join(folder, name + suffix) for suffix
+                       in (keys.PRIVATE_SUFFIX, keys.PUBLIC_SUFFIX))
+    for path in (private, public):
+        if os.path.lexists(path):
+            raise FailedError(f'{path} is there already; it was left alone')
+    return private, public
 
 
 def existing(path: str, wanted: str | None) -> Pair:

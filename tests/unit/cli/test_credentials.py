@@ -221,6 +221,30 @@ class RotateTest(CredentialTestCase):
         self.assertEqual((new['credential_id'], ['default: accepted']),
                          (shown['credential_id'], shown['trial']))
 
+    def test_a_trial_makes_no_key(self) -> None:
+        old = self.create()
+        self.upload(old)
+        self.minting(old)
+        folder = os.path.dirname(old['private_key_file'])
+        before = sorted(os.listdir(folder))
+
+        found = self.command('credential', 'rotate', 'east', '--dry-run',
+                             '-f', 'json')
+        self.assertIn('Nothing was made; ID stands for', found.err)
+        self.assertEqual(f'{folder}/ID.key',
+                         found.json()['private_key_file'])
+        self.assertNotIn('fingerprint', found.json())
+        named = self.rotate('--id', 'second', '--dry-run')
+        self.assertIn(f'--to {folder}/second.key --id second', named['then'])
+        self.assertIn(f'--id=second {folder}/second.', named['upload'][0])
+        for wanted, outcome in ((old['credential_id'], Outcome.FAILED),
+                                ('not good', Outcome.USAGE)):
+            refused = self.command('credential', 'rotate', 'east', '--id',
+                                   wanted, '--dry-run')
+            self.assertEqual(outcome, refused.outcome)
+
+        self.assertEqual(before, sorted(os.listdir(folder)))
+
     def test_in_a_file_that_is_not_ours(self) -> None:
         old = self.create()
         self.upload(old)
