@@ -331,8 +331,16 @@ class Sysfs:
                 for name in files.names(self._blocks) if shown.fullmatch(name)}
 
     def holders(self, name: str) -> list[str]:
-        """:returns: devices built upon a block device, such as dm-0."""
-        return sorted(files.names(f'{self._blocks}/{name}/holders'))
+        """:returns: devices built upon a block device, such as dm-0.
+
+        Those on its partitions are, too: a server's own disks have them, and
+        LVM of a host may take up what it finds there.
+        """
+        part = re.compile(f'{re.escape(name)}(p[0-9]+)?')
+        return sorted({
+            holder for device in files.names(self._blocks)
+            if part.fullmatch(device)
+            for holder in files.names(f'{self._blocks}/{device}/holders')})
 
     def module_loaded(self, name: str) -> bool:
         """:returns: whether a kernel module is loaded or built in.

@@ -16,11 +16,13 @@ import os
 import socket
 from typing import Any
 import unittest
+from unittest import mock
 
 from cinder import exception
 
 from cinder_lightbits_federation.capacity import Source
 from cinder_lightbits_federation.driver import LightbitsFederationDriver
+from cinder_lightbits_federation import placer
 from tests.simulator.control import SimCluster
 from tests.unit.driver import base
 
@@ -127,6 +129,32 @@ class TrustTestCase(base.FederationTestCase):
         self.assertEqual(Source.VOLUMES, self.source(drv))
         self.assertEqual('unknown', pool['total_capacity_gb'])
         self.assertEqual('unknown', pool['free_capacity_gb'])
+
+    def test_a_placement_does_not_list_all_volumes(self) -> None:
+        for name, listed in (('lister', True), ('reader', False)):
+            array = self.add_array(name, switches={
+                'tenants_read_nodes': not listed})
+            drv = self.start_driver({name: self.section(
+                name, jwt=None, jwt_file=array.token_files['default'])},
+                lightbits_poll_interval=600)
+            before = self.reserved(drv)
+            array.reset_counters()
+            with mock.patch.object(placer, 'FRESH', 0.0):
+                for _number in range(3):
+                    self.made(drv)
+            asked = array.counters().requests
+            self.assertNotIn('volumes.list', asked)
+            self.assertEqual(0 if listed else 3, asked.get('nodes.list', 0))
+            if listed:
+                # The statistics do not have them, so this has to.
+                self.assertEqual(3 * base.GIB, self.reserved(drv) - before)
+            drv.tear_down()
+
+    @staticmethod
+    def reserved(drv: LightbitsFederationDriver) -> int:
+        """:returns: bytes that the statistics are known to miss."""
+        view, = drv.federation.placer.views()
+        return view.reserved
 
     def test_a_token_file_that_is_replaced(self) -> None:
         array = self.add_array('east')
