@@ -24,6 +24,7 @@ from typing import TypeVar
 from os_brick import initiator
 from os_brick.initiator.connectors import base
 from os_brick import utils
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from os_brick_ext import attach
@@ -38,6 +39,8 @@ from os_brick_ext import timing
 from os_brick_ext import ways
 
 LOG = logging.getLogger(__name__)
+
+CANNOT = 'This host cannot attach Lightbits volumes: %s'
 
 P = ParamSpec('P')
 R = TypeVar('R')
@@ -117,22 +120,26 @@ class LightbitsConnector(
 
         :returns: ``nqn``; ``found_dsc``, which is ``found`` if this host can
             attach now and empty if not; ``host_ips``. Nothing if the host
-            has no NQN.
+            has no NQN, or cannot say.
         """
-        connector = LightbitsConnector(
-            root_helper, execute=kwargs.get('execute'))
+        try:
+            connector = LightbitsConnector(
+                root_helper, execute=kwargs.get('execute'))
+        except cfg.Error as exc:
+            # Of other protocols, too, none could be attached any more.
+            LOG.warning(CANNOT, exc)
+            return {}
         return connector.describe_host()
 
     def describe_host(self) -> dict[str, Any]:
         """:returns: see :meth:`get_connector_properties`."""
         try:
-            name = host.nqn()
-        except errors.NotReady as exc:
-            LOG.warning('This host cannot attach Lightbits volumes: %s', exc)
+            return {'nqn': host.nqn(),
+                    'found_dsc': 'found' if self._way.available() else '',
+                    'host_ips': host.addresses()}
+        except (errors.NotReady, OSError, ValueError) as exc:
+            LOG.warning(CANNOT, exc)
             return {}
-        return {'nqn': name,
-                'found_dsc': 'found' if self._way.available() else '',
-                'host_ips': host.addresses()}
 
     def supports_multipath(self) -> bool:
         """:returns: whether the kernel joins the paths of a volume."""

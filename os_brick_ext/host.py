@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import ipaddress
 import socket
@@ -43,7 +45,8 @@ def nqn() -> str:
 
     :raises NotReady: there is none, or it is malformed.
     """
-    found = utils.get_host_nqn()
+    with _made('/etc/nvme/hostnqn'):
+        found = utils.get_host_nqn()
     try:
         return conn_props.check_nqn(found, '/etc/nvme/hostnqn')
     except conn_props.InvalidConnectionProperties as exc:
@@ -59,7 +62,8 @@ def identity() -> Identity:
     name = nqn()
     # As nvme-cli does, so that both agree.
     wanted = name.rpartition('uuid:')[2] if 'uuid:' in name else None
-    found = utils.get_nvme_host_id(wanted)
+    with _made('/etc/nvme/hostid'):
+        found = utils.get_nvme_host_id(wanted)
     try:
         return Identity(
             name, conn_props.check_uuid(found, '/etc/nvme/hostid'))
@@ -68,8 +72,21 @@ def identity() -> Identity:
             f'/etc/nvme/hostid holds no usable UUID: {found!r}') from exc
 
 
+@contextlib.contextmanager
+def _made(path: str) -> Iterator[None]:
+    """:raises NotReady: a file that is missing cannot be made."""
+    try:
+        with errors.of_privsep():
+            yield
+    except OSError as exc:
+        raise errors.NotReady(
+            f'{path} can neither be read nor made: {exc}') from exc
+
+
 def addresses() -> list[str]:
     """:returns: the host's IP addresses by which a cluster may know it.
+
+    :raises OSError: the kernel does not tell them.
 
     Loopback addresses are left out, but not all that the loopback interface
     has: on routed networks it carries the host's own. An IPv6 link-local
@@ -80,7 +97,11 @@ def addresses() -> list[str]:
         for entry in entries:
             if entry.family not in (socket.AF_INET, socket.AF_INET6):
                 continue
-            address = ipaddress.ip_address(entry.address.partition('%')[0])
+            try:
+                address = ipaddress.ip_address(
+                    entry.address.partition('%')[0])
+            except ValueError:
+                continue
             if not (address.is_loopback or address.is_unspecified
                     or address.version == 6 and address.is_link_local):
                 found.append(str(address))

@@ -20,9 +20,14 @@ from unittest import mock
 import fixtures
 from os_brick.initiator import initiator_connector
 from os_brick.privileged import rootwrap
+from oslo_config import cfg
+from oslo_config import fixture as config_fixture
+from oslo_privsep import comm
+from oslo_privsep import daemon
 
 from os_brick_ext import conn_props
 from os_brick_ext import errors
+from os_brick_ext import host
 from os_brick_ext import options
 from os_brick_ext import privileged
 from os_brick_ext import ways
@@ -98,6 +103,27 @@ class PropertiesTest(base.BrickTestCase):
         for nothing in (None, '', 'nqn with blanks'):
             self.get_host_nqn.return_value = nothing
             self.assertEqual({}, self.connector().describe_host())
+
+    def test_a_host_that_cannot_say(self) -> None:
+        """Volumes of other protocols are to be attached all the same."""
+        for problem in (PermissionError(13, 'no'), comm.PrivsepTimeout(),
+                        daemon.FailedToDropPrivileges('no')):
+            self.get_host_nqn.side_effect = problem
+            self.assertEqual({}, self.connector().describe_host())
+            # Where it matters, it is an error that others know.
+            self.assertRaises(errors.NotReady, host.identity)
+        self.get_host_nqn.side_effect = None
+        self.get_host_id.side_effect = comm.PrivsepTimeout()
+        self.assertRaises(errors.NotReady, host.identity)
+        with mock.patch('psutil.net_if_addrs', autospec=True,
+                        side_effect=OSError(12, 'no')):
+            self.assertEqual({}, self.connector().describe_host())
+
+    def test_options_that_cannot_be_read(self) -> None:
+        conf = self.useFixture(config_fixture.Config(cfg.CONF))
+        conf.load_raw_values(options.GROUP, connect_timeout='soon')
+        self.assertEqual(
+            {}, type(self.connector()).get_connector_properties('sudo'))
 
     def test_every_key_that_is_needed(self) -> None:
         data = self.properties(1, self.cluster(1))

@@ -51,5 +51,10 @@ class AddressesTest(base.BrickTestCase):
             ['203.0.113.5'],
             self.addresses(lo=['127.0.0.1', '203.0.113.5', '::1']))
 
+    def test_what_is_no_address(self) -> None:
+        self.assertEqual(
+            ['192.0.2.1'],
+            self.addresses(tun0=['', 'none'], eth0=['192.0.2.1']))
+
     def test_this_machine(self) -> None:
         self.assertNotIn('127.0.0.1', host.addresses())
