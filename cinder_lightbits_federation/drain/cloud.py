@@ -32,6 +32,8 @@ from cinder_lightbits_federation import errors
 MICROVERSION = '3.16'
 # Answers that say nothing of the request: 429, and 5xx.
 TOO_MANY, SERVER_ERROR = 429, 500
+# Statuses of a volume that nobody can use because it is being migrated.
+LOCKED = ('maintenance', 'retyping')
 NOT_MOVING = (None, '', 'none', 'success', 'error')
 
 
@@ -114,9 +116,11 @@ class CinderCloud:
     def forget_migration(self, volume_id: str) -> None:
         """See `Cloud`."""
         with told(MoveRefused, CloudUnavailable):
+            # Whoever moved it without a lock may have let it be attached.
+            locked = self._proxy.get_volume(volume_id).status in LOCKED
             self._proxy.reset_volume_status(
-                volume_id, status='available', attach_status=None,
-                migration_status='none')
+                volume_id, status='available' if locked else None,
+                attach_status=None, migration_status='none')
 
 
 @contextlib.contextmanager

@@ -43,6 +43,11 @@ LEASES = 2
 # Seconds after which a volume has failed that Cinder does not answer for while
 # it answers for others.
 DOUBT = 600.0
+# Seconds for which a volume may be said to be moved while nobody has a job for
+# it: where it has moved already, only what Cinder writes down afterwards is
+# missing; where it has not, the request may wait for a service, in the queue
+# of the message bus.
+FINISHED, UNCLAIMED = 600.0, 3600.0
 # Failures that the message names; all of them are in the checkpoint.
 TOLD = 3
 
@@ -80,7 +85,10 @@ class Cloud(Protocol):
         """:returns: whether a volume is being moved."""
 
     def forget_migration(self, volume_id: str) -> None:
-        """Have a volume count as not being moved, and as available."""
+        """Have a volume count as not being moved.
+
+        One that was locked for it is available again. Idempotent.
+        """
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,13 +97,14 @@ class Item:
 
     :param source: UUID of the cluster it is on.
     :param size: bytes.
-    :param attached: Nova takes part, and the driver has no job for it.
+    :param by_cinder: Cinder copies it, maybe with Nova, and the driver has
+        no job for it.
     """
 
     id: str
     source: str
     size: int
-    attached: bool = False
+    by_cinder: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,6 +144,8 @@ class Mover:
         self._failed: dict[str, str] = {}
         self._running: dict[str, Item] = {}
         self._since: dict[str, float] = {}
+        # Since when nobody has a job for these.
+        self._jobless: dict[str, float] = {}
         # Asked for, but there was no answer: to be begun; to be ended.
         self._in_doubt: set[str] = set()
         self._left: set[str] = set()
@@ -154,20 +165,29 @@ class Mover:
         before = task.held.load()
         self._moved = int(before.get('moved', 0))
         self._size = int(before.get('moved_bytes', 0))
-        while self._round(task):
-            pass
+        # Moves of whoever did the job before. Their clusters list those that
+        # have left no more.
+        others = [item for item in (Item(*values) for values
+                                    in before.get('running', ()))
+                  if self._has_left(item)]
+        while self._round(task, others):
+            others = []
         if self._failed:
             told = [f'{volume_id}: {why}' for volume_id, why
                     in list(self._failed.items())[:TOLD]]
             raise MovesFailed(f'{len(self._failed)} volumes could not be '
                               f'moved: {"; ".join(told)}')
 
-    def _round(self, task: Task) -> bool:
-        """:returns: whether there was anything to do."""
+    def _round(self, task: Task, others: Sequence[Item]) -> bool:
+        """Do what there is to do now.
+
+        :param others: moves that may be under way beside those looked up.
+        :returns: whether there was anything to do.
+        """
         task.check()
         now = self._look()
         queue = [item for item in now.items if item.id not in self._failed]
-        self._running = {item.id: item for item in now.under_way
+        self._running = {item.id: item for item in (*others, *now.under_way)
                          if item.id not in self._failed}
         self._save(task, queue, now.blocked)
         if not queue and not self._running:
@@ -286,39 +306,80 @@ class Mover:
         except MoveRefused as exc:
             self._fail(item, str(exc))
             return True
-        if phase is Phase.AT_REST and self._place_of(
-                item.id) == item.source:
-            if item.id in self._left:
-                self._left.discard(item.id)
-                return True
-            self._fail(item, 'Cinder has ended its migration and it is where '
-                             'it was; the log of the service says why')
-        elif phase is Phase.AT_REST:
+        if phase is Phase.AT_REST:
+            self._has_come_to_rest(item)
+        return True
+
+    def _has_come_to_rest(self, item: Item) -> None:
+        """Count a volume of which Cinder says that it is not being moved."""
+        if self._place_of(item.id) != item.source:
             self._moved += 1
             self._size += item.size
             LOG.info('Volume %s has left cluster %s.', item.id, item.source)
-        return True
+        elif item.id in self._left:
+            self._left.discard(item.id)
+        else:
+            self._fail(item, 'Cinder has ended its migration and it is where '
+                             'it was; the log of the service says why')
+
+    def _has_left(self, item: Item) -> bool:
+        return self._place_of(item.id) not in (None, item.source)
 
     def _was_left(self, item: Item) -> bool:
-        """End a move whose service has died; the next round begins it anew.
+        """End a move whose service has died; Cinder has nobody who would.
 
-        Cinder has nobody who would. The driver goes on from where it was.
+        The next round begins it anew, and the driver goes on from where it
+        was. One that has moved is counted.
         """
+        if item.by_cinder:
+            return False
         begun = self._since.get(item.id)
         if begun is not None and (
                 time.monotonic() - begun < LEASES * self._book.lease):
             # Whoever does it may not have come to claim its job yet.
             return False
         job = self._book.unfinished(MIGRATE, item.id)
-        if job is None or item.attached or (
-                job.silent is not None and job.silent <= self._book.lease):
+        if job is None:
+            return self._is_nobodys(item)
+        self._jobless.pop(item.id, None)
+        if job.silent is not None and job.silent <= self._book.lease:
             return False
         LOG.warning('Nobody moves volume %s any more: it is begun again.',
                     item.id)
+        self._forget_migration(item)
+        return True
+
+    def _is_nobodys(self, item: Item) -> bool:
+        """End the wait for a move that nobody has a job for.
+
+        One that has not moved is left alone: should its request still be on
+        the message bus, a user must not get hold of it meanwhile.
+        """
+        seconds = time.monotonic() - self._jobless.setdefault(
+            item.id, time.monotonic())
+        if self._has_left(item):
+            if seconds < FINISHED:
+                return False
+            LOG.warning('Volume %s has left cluster %s, but nobody tells '
+                        'Cinder so: it is told now.', item.id, item.source)
+            self._forget_migration(item)
+            self._has_come_to_rest(item)
+            return True
+        if seconds < UNCLAIMED:
+            return False
+        self._fail(item, 'Cinder says that it is being moved, but no service '
+                         'moves it; reset its status and the status of its '
+                         'migration')
+        return True
+
+    def _forget_migration(self, item: Item) -> None:
+        """Have Cinder forget a migration; if in doubt, to be called again.
+
+        :raises CloudUnavailable: it may be forgotten.
+        """
         self._left.add(item.id)
         self._cloud.forget_migration(item.id)
         self._left.discard(item.id)
-        return True
 
     def _fail(self, item: Item, why: str) -> None:
         LOG.warning('Volume %s is not moved off cluster %s: %s', item.id,
@@ -331,6 +392,8 @@ class Mover:
         state: dict[str, Any] = {
             'moved': self._moved, 'moved_bytes': self._size,
             'left': len(queue) + len(self._running),
-            'under_way': sorted(self._running), 'failed': self._failed,
-            'blocked': dict(blocked)}
+            'under_way': sorted(self._running),
+            'running': [dataclasses.astuple(item)
+                        for item in self._running.values()],
+            'failed': self._failed, 'blocked': dict(blocked)}
         task.held.save(state, self._size, self._size + left)

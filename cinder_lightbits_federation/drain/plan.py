@@ -41,6 +41,7 @@ class Resident:
 
     :param status: in Cinder.
     :param migrating: a migration of it is under way.
+    :param copied: Cinder copies it to another volume, or this is that one.
     :param group: id of its group.
     :param snapshots: how many it has in Cinder.
     :param foreign: UUIDs of snapshots on the cluster that Cinder does not
@@ -57,6 +58,7 @@ class Resident:
     spec: VolumeSpec
     status: str
     migrating: bool = False
+    copied: bool = False
     group: str | None = None
     snapshots: int = 0
     foreign: tuple[str, ...] = ()

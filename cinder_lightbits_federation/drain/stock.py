@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+import dataclasses
 import functools
 from typing import Any
 
@@ -34,6 +35,7 @@ from cinder_lightbits_federation.location import TAG
 from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation.ownership import Owner
 from cinder_lightbits_federation import records
+from cinder_lightbits_federation.records import TARGET
 from cinder_lightbits_federation.settings import FederationSettings
 from cinder_lightbits_federation.sizes import gib_to_bytes
 from cinder_lightbits_federation.spec import VolumeSpec
@@ -69,14 +71,16 @@ class Stock:
                 in self._rows(cluster.uuid or '')}
         snapshots = self._snapshots(rows)
         attachments = self._attachments(rows)
+        copied = self._copied(row for row, _place in rows.values())
         foreign = self._foreign(
             cluster, [place for _row, place in rows.values()], deadline)
         spec_of = functools.cache(records.spec_of_type)
-        return [self._resident(row, place, spec_of(row.volume_type_id),
-                               snapshots.get(row.id, 0),
-                               attachments.get(row.id, ()),
-                               foreign.get(place.object_uuid or '', ()))
-                for row, place in rows.values()]
+        return [dataclasses.replace(
+            self._resident(row, place, spec_of(row.volume_type_id),
+                           snapshots.get(row.id, 0),
+                           attachments.get(row.id, ()),
+                           foreign.get(place.object_uuid or '', ())),
+            copied=row.id in copied) for row, place in rows.values()]
 
     def place_of(self, volume_id: str) -> str | None:
         """:returns: UUID of the cluster that a volume is recorded on."""
@@ -117,6 +121,23 @@ class Stock:
                         model.deleted.is_(False),
                         model.volume_id.in_(chunk)).group_by(
                             model.volume_id).all())
+        return found
+
+    def _copied(self, rows: Iterable[Row]) -> set[str]:
+        """Ids of those that Cinder copies, and of what it copies them to."""
+        model = self._volume
+        moving = {row.id: row.migration_status for row in rows
+                  if (row.migration_status or '') not in NOT_MIGRATING}
+        found = {volume_id for volume_id, status in moving.items()
+                 if status.startswith(TARGET)}
+        for chunk in chunks(moving):
+            with reading() as session:
+                found.update(row.migration_status.removeprefix(TARGET)
+                             for row in session.query(
+                                 model.migration_status).filter(
+                                     model.deleted.is_(False),
+                                     model.migration_status.in_(
+                                         [TARGET + item for item in chunk])))
         return found
 
     @staticmethod

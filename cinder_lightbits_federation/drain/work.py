@@ -133,7 +133,8 @@ class Works:
 
 
 def _item(resident: Resident, source: str) -> Item:
-    return Item(resident.id, source, resident.size, resident.attached)
+    return Item(resident.id, source, resident.size,
+                resident.attached or resident.copied)
 
 
 def _fills(clusters: Iterable[Cluster]) -> list[balance.Fill]:

@@ -18,6 +18,8 @@ from cinder import objects
 
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.drain.mover import MoveRefused
+from cinder_lightbits_federation.drain.stock import Stock
+from cinder_lightbits_federation.timing import Deadline
 from tests.unit.cli import base
 from tests.unit.cli.test_terminal import Pty
 
@@ -114,6 +116,22 @@ class DrainPlanTest(MovingTestCase):
         self.assertIn('2 volumes with 4 GiB can be moved, at most 15 s at '
                       '200 MiB/s for each copy; 1 are under way, 4 stay.',
                       found.err)
+
+    def test_what_cinder_copies(self) -> None:
+        """A move between backends, or one that Nova takes part in."""
+        copied, moved = self.on_east(), self.on_east()
+        for volume in (copied, moved):
+            self.save(volume, migration_status='migrating')
+        target = self.on_east()
+        self.save(target, migration_status=f'target:{copied.id}')
+        federation = self.driver.federation
+        cluster = next(item for item in federation.registry.clusters
+                       if item.name == 'east')
+        found = Stock(self.driver.host, None, federation.settings,
+                      federation.owner).on(cluster, Deadline.after(30))
+        self.assertEqual(
+            {copied.id: True, target.id: True, moved.id: False},
+            {item.id: item.copied for item in found})
 
     def test_no_other_cluster(self) -> None:
         volume = self.on_east()

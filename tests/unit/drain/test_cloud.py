@@ -14,14 +14,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+import json
+import pathlib
+from typing import Any
+
+import fixtures
 from keystoneauth1 import exceptions as auth_exceptions
 from openstack import exceptions
 from oslotest import base
 import requests
+import yaml
 
 from cinder_lightbits_federation.drain import cloud
 from cinder_lightbits_federation.drain.mover import CloudUnavailable
 from cinder_lightbits_federation.drain.mover import MoveRefused
+from tests.embedded import wsgi
 
 
 class ToldTestCase(base.BaseTestCase):
@@ -67,3 +75,77 @@ class ToldTestCase(base.BaseTestCase):
                 raise auth_exceptions.ConnectFailure('refused')
 
         self.assertRaises(MoveRefused, ask)
+
+
+class Answers:
+    """Cinder's API, of one volume.
+
+    :ivar volume: what it is.
+    :ivar asked: bodies of requests.
+    """
+
+    def __init__(self) -> None:
+        self.volume: dict[str, str] = {}
+        self.asked: list[Any] = []
+
+    def __call__(self, environ: Mapping[str, Any], start: Callable[..., Any]
+                 ) -> list[bytes]:
+        """Give the versions or the volume, or accept an action."""
+        body: Any = {'version': {
+            'id': 'v3.0', 'status': 'CURRENT', 'version': '3.70',
+            'min_version': '3.0', 'links': [{
+                'rel': 'self', 'href': f'http://{environ["HTTP_HOST"]}/v3/'
+            }]}}
+        if environ['REQUEST_METHOD'] == 'POST':
+            size = int(environ['CONTENT_LENGTH'])
+            self.asked.append(json.loads(environ['wsgi.input'].read(size)))
+        elif '/volumes/' in environ['PATH_INFO']:
+            body = {'volume': self.volume}
+        data = json.dumps(body).encode()
+        start('200 OK', [('Content-Type', 'application/json'),
+                         ('Content-Length', str(len(data)))])
+        return [data]
+
+
+def cloud_at(test: base.BaseTestCase, root: str, **more: Any
+             ) -> cloud.LateProxy:
+    """:returns: what asks the Cinder at a URL, by openstacksdk."""
+    folder = pathlib.Path(test.useFixture(fixtures.TempDir()).path)
+    url = f'{root}/v3'
+    path = folder / 'clouds.yaml'
+    path.write_text(yaml.safe_dump({'clouds': {'here': {
+        'auth_type': 'none', 'endpoint': url,
+        'block_storage_endpoint_override': url, **more}}}), encoding='utf-8')
+    test.useFixture(fixtures.EnvironmentVariable('OS_CLIENT_CONFIG_FILE',
+                                                 str(path)))
+    return cloud.connect_late('here')
+
+
+class ForgottenTestCase(base.BaseTestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.answers = Answers()
+        web = wsgi.ApiServer(self.answers, '127.0.0.1')
+        web.start()
+        self.addCleanup(web.stop)
+        self.cloud = cloud.CinderCloud(cloud_at(self, web.url),
+                                       'stor1@lightbits', None)
+
+    def forgotten(self, status: str) -> Any:
+        """:returns: what of a volume was reset."""
+        self.answers.volume.update(id='a', status=status,
+                                   migration_status='migrating')
+        self.cloud.forget_migration('a')
+        return self.answers.asked.pop()['os-reset_status']
+
+    def test_a_locked_volume_is_free_again(self) -> None:
+        for status in ('maintenance', 'retyping'):
+            self.assertEqual({'status': 'available',
+                              'migration_status': 'none'},
+                             self.forgotten(status))
+
+    def test_one_that_is_used_stays_so(self) -> None:
+        for status in ('in-use', 'attaching'):
+            self.assertEqual({'migration_status': 'none'},
+                             self.forgotten(status))
