@@ -83,11 +83,11 @@ class Attacher:
         deadline = timing.Deadline.after(self._settings.connect_timeout)
         # Before anything is asked for, so that no event is missed.
         with uevents.listen(self._kernel, props.key.wwid) as wake:
-            fresh = self._way.want(props, deadline)
+            undo = self._way.want(props, deadline)
             # What has happened by now the first look will show.
             wake.wait(0.0)
             try:
-                return timing.wait_until(
+                found = timing.wait_until(
                     _Arrival(self._way, props, deadline, self._rescan,
                              self._judge),
                     deadline, props.volume_uuid, wake,
@@ -95,19 +95,21 @@ class Attacher:
             except timing.TimedOut as exc:
                 # Found out before the undoing, which changes it.
                 why = self._why(props)
-                self._undo(props.key, fresh)
+                self._undo(props.key, undo)
                 raise errors.NotVisible(why) from exc
             except BaseException:
-                self._undo(props.key, fresh)
+                self._undo(props.key, undo)
                 raise
+        self._way.tidy(deadline)
+        return found
 
-    def _undo(self, key: conn_props.VolumeKey, fresh: bool) -> None:
+    def _undo(self, key: conn_props.VolumeKey,
+              undo: ways.Undo | None) -> None:
         """Leave nothing behind; what happened before matters more."""
-        if not fresh:
+        if undo is None:
             return
         try:
-            self._way.leave(key, timing.Deadline.after(
-                self._settings.disconnect_timeout))
+            undo(timing.Deadline.after(self._settings.disconnect_timeout))
         except (errors.HostError, OSError) as exc:
             LOG.warning('volume=%s cluster=%s not tidied up: %s',
                         key.volume_uuid, key.subsystem_nqn, exc)
@@ -188,6 +190,7 @@ class Attacher:
         with problems.context(go_on, 'Volume %s: not disconnected',
                               key.volume_uuid):
             self._way.leave(key, deadline)
+        self._way.tidy(deadline)
         return problems
 
     def _settle(self, found: sysfs.Namespace,

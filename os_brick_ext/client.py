@@ -18,6 +18,8 @@ when the array shows it to this host, and goes when the array withdraws it.
 
 from __future__ import annotations
 
+import functools
+
 from oslo_log import log as logging
 
 from os_brick_ext import conn_props
@@ -50,10 +52,10 @@ class DiscoveryClient:
             METRICS, self._settings.probe_timeout)
 
     def want(self, props: conn_props.ConnectionProperties,
-             _deadline: timing.Deadline) -> bool:
+             _deadline: timing.Deadline) -> ways.Undo | None:
         """Write the volume's file, or renew one that says something else.
 
-        :returns: whether there was none.
+        :returns: what removes it, if there was none.
         :raises NotReady: there is no host NQN, or the file cannot be written.
         """
         name = host.nqn()
@@ -64,7 +66,8 @@ class DiscoveryClient:
                 [(node.address, node.port) for node in props.nodes])
         LOG.info('volume=%s cluster=%s file for the discovery client: %s',
                  props.volume_uuid, props.subsystem_nqn, outcome)
-        return outcome == 'created'
+        return (functools.partial(self.leave, props.key)
+                if outcome == 'created' else None)
 
     def tend(self, props: conn_props.ConnectionProperties,
              deadline: timing.Deadline) -> None:
@@ -107,3 +110,6 @@ class DiscoveryClient:
         with ways.failing_as(errors.NotDeparted, 'the file for the discovery '
                              'client could not be removed'):
             self._root.remove_drop_in(key.volume_uuid)
+
+    def tidy(self, deadline: timing.Deadline) -> None:
+        """Leave the connections to the client."""

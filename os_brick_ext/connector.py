@@ -71,7 +71,7 @@ def _serialised(method: Callable[P, R]) -> Callable[P, R]:
         this, properties = _subject(*args, **kwargs)
         volume = _key(properties).volume_uuid
         deadline = timing.Deadline.after(this.settings.connect_timeout)
-        with this.locks.held(f'volume-{volume}', deadline):
+        with this.locks.held(locks.of_volume(volume), deadline):
             return method(*args, **kwargs)
 
     return locked

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import fcntl
+import hashlib
 import os
 
 from os_brick_ext import errors
@@ -25,6 +26,21 @@ from os_brick_ext import timing
 PREFIX = 'os-brick-ext-'
 # Seconds between two tries: many may wait for what each holds for a moment.
 LONGEST_PAUSE = 0.1
+
+
+def digest(subsystem_nqn: str) -> str:
+    """:returns: 32 digits that stand for a cluster in names of files."""
+    return hashlib.sha256(subsystem_nqn.encode()).hexdigest()[:32]
+
+
+def of_cluster(subsystem_nqn: str) -> str:
+    """:returns: name of the lock of a cluster's connections."""
+    return f'cluster-{digest(subsystem_nqn)}'
+
+
+def of_volume(volume_uuid: str) -> str:
+    """:returns: name of a volume's lock."""
+    return f'volume-{volume_uuid}'
 
 
 class Locks:

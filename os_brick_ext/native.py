@@ -19,7 +19,8 @@ node is connected once for all volumes of its cluster.
 Two services of a host may use a cluster at the same time, and one may be
 done with it while the other waits for its volume. So connections are made
 and ended under a lock per cluster, and a volume that has appeared counts
-only once it was seen under that lock: from then on nobody ends them.
+only once it was seen under that lock: from then on nobody ends them. Before
+that the claim to a volume keeps them, see :mod:`os_brick_ext.claims`.
 
 Many volumes of a cluster may be wanted at the same moment by one service.
 They have it connected once for all of them.
@@ -27,36 +28,30 @@ They have it connected once for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Iterable
-from concurrent import futures
 import contextlib
 import errno
-import hashlib
+import functools
 import os
-from typing import TypeVar
 
-from oslo_context import context
 from oslo_log import log as logging
 
 from os_brick_ext import absences
+from os_brick_ext import claims
 from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import flights
 from os_brick_ext import host
-from os_brick_ext import locks
+from os_brick_ext import leaving
 from os_brick_ext import nodes
+from os_brick_ext import parallel
 from os_brick_ext import probe
-from os_brick_ext import settings
 from os_brick_ext import sysfs
 from os_brick_ext import timing
 from os_brick_ext import ways
 
 LOG = logging.getLogger(__name__)
 
-T = TypeVar('T')
-
-WORKERS = 8
 # Seconds after which a node that nobody names and that does not work has
 # left its cluster; less, and it may be about to return.
 FORGET_AFTER = 24 * 3600.0
@@ -73,35 +68,51 @@ _FLIGHTS = flights.Flights()
 os.register_at_fork(after_in_child=_FLIGHTS.clear)
 
 
-class Native:
-    """The kernel connects to all nodes of a cluster.
-
-    :param held: the locks of this host.
-    """
-
-    def __init__(self, kernel: sysfs.Sysfs, root: ways.Root,
-                 held: locks.Locks, chosen: settings.Settings) -> None:
-        self._kernel = kernel
-        self._root = root
-        self._locks = held
-        self._settings = chosen
+class Native(leaving.Leaving):
+    """The kernel connects to all nodes of a cluster."""
 
     def available(self) -> bool:
         """:returns: whether the kernel can connect over a fabric."""
         return self._kernel.module_loaded('nvme_fabrics')
 
     def want(self, props: conn_props.ConnectionProperties,
-             deadline: timing.Deadline) -> bool:
-        """Connect to the nodes that are not connected.
+             deadline: timing.Deadline) -> ways.Undo | None:
+        """Claim a volume, and connect to the nodes that are not connected.
 
         Nodes that do not answer are passed over, as long as one does.
 
-        :returns: whether the volume was not here: whoever uses one that was
-            must keep it, whatever becomes of this.
+        :returns: what undoes it. A volume that was here stays: whoever uses
+            it must keep it, whatever becomes of this.
         :raises NotReady: a kernel module, NQN or host id is missing.
         :raises NotVisible: no node is connected.
         """
         here = self._kernel.find(props.key) is not None
+        mine = self._claim(props.key, here)
+        unclaim = functools.partial(self._claims.drop, mine) if mine else None
+        try:
+            self._want(props, deadline)
+        except BaseException:
+            if unclaim:
+                unclaim()
+            raise
+        if not here:
+            return functools.partial(self.leave, props.key)
+        return (lambda _deadline: unclaim()) if unclaim else None
+
+    def _claim(self, key: conn_props.VolumeKey,
+               here: bool) -> claims.Claim | None:
+        """:returns: this service's claim, if it had none."""
+        users = self._claims.to(key)
+        if not here:
+            # What those claimed has gone.
+            self._unclaim(key, but=self._service)
+        elif not users:
+            self._claims.make(claims.Claim.of(key, claims.UNKNOWN))
+        mine = claims.Claim.of(key, self._service)
+        return mine if self._claims.make(mine) else None
+
+    def _want(self, props: conn_props.ConnectionProperties,
+              deadline: timing.Deadline) -> None:
         try:
             connected, problems = _FLIGHTS.join(
                 (self._settings.lock_folder, props.subsystem_nqn, props.nodes,
@@ -116,7 +127,6 @@ class Native:
                 f'volume {props.volume_uuid}: no node of '
                 f'{props.subsystem_nqn} could be connected: '
                 f'{_listed(problems)}')
-        return not here
 
     def _reach(self, props: conn_props.ConnectionProperties,
                deadline: timing.Deadline) -> tuple[bool, Problems]:
@@ -139,7 +149,7 @@ class Native:
         known, answering = self._located(props, identity, deadline, problems)
         if answering:
             with self._locked(nqn, deadline):
-                _each(lambda endpoint: self._connect(
+                parallel.each(lambda endpoint: self._connect(
                     endpoint, nqn, identity, problems),
                     answering - self._connected(nqn))
         for endpoint, why in sorted(problems.items()):
@@ -165,12 +175,7 @@ class Native:
         with contextlib.suppress(errors.Busy), self._locked(
                 subsystem_nqn, timing.Deadline.after(FORGET_PATIENCE)):
             # Not those that another service was just about to make.
-            for name in self._departed(subsystem_nqn, known):
-                try:
-                    self._end(name, subsystem_nqn)
-                except (OSError, ValueError) as exc:
-                    LOG.warning('cluster=%s %s cannot be ended: %s',
-                                subsystem_nqn, name, exc)
+            self._end(self._departed(subsystem_nqn, known), subsystem_nqn)
 
     def _departed(self, subsystem_nqn: str, known: set[str]) -> list[str]:
         """:returns: controllers of nodes that have left, as it seems."""
@@ -233,7 +238,7 @@ class Native:
             if why is not None:
                 problems[endpoint] = why
 
-        _each(ask, endpoints)
+        parallel.each(ask, endpoints)
         return endpoints - problems.keys()
 
     def _connect(self, endpoint: str, subsystem_nqn: str,
@@ -280,83 +285,6 @@ class Native:
             return None
         with self._locked(key.subsystem_nqn, self._deadline(), shared=True):
             return self._kernel.find(key)
-
-    def leave(self, key: conn_props.VolumeKey,
-              deadline: timing.Deadline) -> None:
-        """End the connections if no other volume of the cluster is here.
-
-        Otherwise the block device stays until the array withdraws the
-        volume, which Cinder asks it to do after this host is done.
-
-        :raises NotDeparted: a connection or the block device is still there
-            at the deadline.
-        """
-        nqn = key.subsystem_nqn
-        # Without the lock first: many that leave need not take turns.
-        if self._kernel.has_others(key):
-            return
-        with self._locked(nqn, deadline):
-            if self._kernel.has_others(key):
-                return
-            with ways.failing_as(errors.NotDeparted, 'the connections to '
-                                 f'{nqn} could not be ended'):
-                for names in self._parted(key):
-                    _each(lambda name: self._end(name, nqn), names)
-            self._await_departure(key, deadline)
-
-    def _parted(self, key: conn_props.VolumeKey) -> tuple[set[str], set[str]]:
-        """:returns: the controllers to end first, and those after them.
-
-        The last are those that serve the volume. So whoever goes on after
-        a process that died here can still write the volume's buffers.
-        """
-        found = self._kernel.find(key)
-        serving = set(found.servers) if found else set()
-        everything = {controller.name for controller
-                      in self._kernel.controllers(key.subsystem_nqn)}
-        return everything - serving, everything & serving
-
-    def _end(self, name: str, subsystem_nqn: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._root.delete_controller(name, subsystem_nqn)
-            LOG.info('cluster=%s disconnected %s', subsystem_nqn, name)
-
-    def _await_departure(self, key: conn_props.VolumeKey,
-                         deadline: timing.Deadline) -> None:
-        def gone() -> bool | None:
-            here = (self._kernel.controllers(key.subsystem_nqn)
-                    or self._kernel.find(key))
-            return None if here else True
-
-        try:
-            timing.wait_until(gone, deadline, 'departure')
-        except timing.TimedOut as exc:
-            raise errors.NotDeparted(
-                f'volume {key.volume_uuid}: still connected to '
-                f'{key.subsystem_nqn}') from exc
-
-    def _locked(self, subsystem_nqn: str, deadline: timing.Deadline,
-                shared: bool = False
-                ) -> contextlib.AbstractContextManager[None]:
-        digest = hashlib.sha256(subsystem_nqn.encode('ascii')).hexdigest()
-        return self._locks.held(f'cluster-{digest[:32]}', deadline, shared)
-
-
-def _each(act: Callable[[T], None], items: Iterable[T]) -> None:
-    """Do something with all items at the same time; the first error goes up.
-
-    One that does not answer holds up none of the others. The threads log
-    with the caller's request id.
-    """
-    current = context.get_current()
-
-    def run(item: T) -> None:
-        if current is not None:
-            current.update_store()
-        act(item)
-
-    with futures.ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(run, items))
 
 
 def _listed(problems: Problems) -> str:

@@ -199,7 +199,21 @@ class Sysfs:
         known = self._shared.ids
         if not known.names(key.wwid):
             known.look(time.monotonic())
-        return bool(known.names(key.wwid))
+        return self.seen(key.wwid)
+
+    def seen(self, wwid: str) -> bool:
+        """:returns: whether the last look saw a device of this name.
+
+        It names no subsystem, so it may be a copy of the volume.
+        """
+        return bool(self._shared.ids.names(wwid))
+
+    def occupied(self, subsystem_nqn: str) -> bool:
+        """:returns: whether a volume of a subsystem is here.
+
+        Looks no further than to the first.
+        """
+        return any(True for _one in self._namespaces(subsystem_nqn))
 
     def namespaces(self, subsystem_nqn: str) -> list[Namespace]:
         """:returns: the block devices of a subsystem."""

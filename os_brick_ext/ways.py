@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
 from typing import Protocol
@@ -51,18 +52,27 @@ class Root(Protocol):
                       host_id: str) -> str: ...
 
 
+# Takes back what was done for a volume, within a deadline.
+Undo = Callable[[timing.Deadline], None]
+
+
 class Way(Protocol):
-    """A way to connect this host to clusters."""
+    """A way to connect this host to clusters.
+
+    Whoever calls `want` or `leave`, or what `want` gave, holds the lock of
+    the volume.
+    """
 
     def available(self) -> bool:
         """Whether this host can attach now; answered within a bound."""
 
     def want(self, props: conn_props.ConnectionProperties,
-             deadline: timing.Deadline) -> bool:
+             deadline: timing.Deadline) -> Undo | None:
         """Have this host connected to a volume's cluster. Idempotent.
 
         :param deadline: of the operation that this is part of.
-        :returns: whether this must be undone if the volume does not appear.
+        :returns: what undoes it if the volume does not appear; None if
+            nothing may be undone. It raises what `leave` raises.
         :raises NotReady: this host lacks what is needed.
         :raises NotVisible: no node of the cluster could be reached.
         """
@@ -82,7 +92,16 @@ class Way(Protocol):
               deadline: timing.Deadline) -> None:
         """Undo what only this volume needs. Idempotent.
 
+        :raises InUse: a device is built upon it; nothing was done.
         :raises NotDeparted: what was to go is still there.
+        """
+
+    def tidy(self, deadline: timing.Deadline) -> None:
+        """End what operations before have left, if that can be done now.
+
+        Errors are logged and not raised.
+
+        :param deadline: of the operation that this is the end of.
         """
 
 

@@ -26,8 +26,8 @@ from os_brick.privileged import rootwrap
 
 from os_brick_ext import conn_props
 from os_brick_ext import connector
-from os_brick_ext import native
 from os_brick_ext import options
+from os_brick_ext import parallel
 from os_brick_ext import privileged
 from os_brick_ext import sysfs
 from tests.vm import base
@@ -103,7 +103,7 @@ class CrashTestCase(base.KernelTestCase):
     @staticmethod
     def _count(made: Any, steps: _Steps) -> None:
         """Have more steps than those with privilege, one after another."""
-        native.WORKERS = 1
+        parallel.WORKERS = 1
         mock.patch.object(
             os, 'rename', steps.step('rename', os.rename)).start()
         made._flush = steps.step('flush', made._flush)

@@ -232,9 +232,11 @@ class BothWays(base.BrickTestCase):
             exception.ExceptionChainer,
             self.connector().disconnect_volume, self.data, None, force=True)
         self.assertIn('dm-3', str(error))
-        self.assertTrue(any(
-            call.startswith(('remove', 'delete'))
-            for call in self.kernel.calls))
+        # What is built upon it would break without connections.
+        self.assertEqual(
+            self.mode == options.DISCOVERY_CLIENT,
+            any(call.startswith(('remove', 'delete'))
+                for call in self.kernel.calls))
 
     def test_errors_can_be_ignored(self) -> None:
         self.attached()
@@ -382,10 +384,22 @@ class NativeTest(BothWays):
                     self.data)) as outcome:
             self.eventually(
                 lambda: len(self.kernel.controllers(self.nqn)) == 2)
-            # Nothing of the cluster is to be seen on the host yet, so the
-            # other service ends the connections.
+            # Nothing of the cluster is to be seen on the host yet, but
+            # somebody waits for it.
             self.connector().disconnect_volume(
                 self.properties(2, self.nqn), None)
+            self.assertEqual(2, len(self.kernel.controllers(self.nqn)))
+            self.kernel.grant(self.nqn, VOLUME)
+        self.assertEqual('block', outcome[0]['type'])
+
+    def test_an_administrator_ends_the_connections_meanwhile(self) -> None:
+        with self.in_background(
+                lambda: self.connector().connect_volume(
+                    self.data)) as outcome:
+            self.eventually(
+                lambda: len(self.kernel.controllers(self.nqn)) == 2)
+            for name in self.kernel.controllers(self.nqn):
+                self.kernel.delete_controller(name, self.nqn)
             self.eventually(
                 lambda: len(self.kernel.controllers(self.nqn)) == 2)
             self.kernel.grant(self.nqn, VOLUME)

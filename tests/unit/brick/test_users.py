@@ -14,8 +14,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import threading
+from typing import Any
+from unittest import mock
 
+import fixtures
+from oslo_config import cfg
+
+from os_brick_ext import claims
+from os_brick_ext import conn_props
+from os_brick_ext import connector
 from os_brick_ext import errors
 from os_brick_ext import timing
 from tests.unit.brick import base
@@ -61,3 +72,216 @@ class FailureTest(base.NativeTestCase):
             self.assertRaises(errors.NotVisible, self.connect,
                               connect_timeout=0.1)
             self.assertEqual(0, self.connected())
+
+
+class UsersTest(base.NativeTestCase):
+    """Services of one host that use the same cluster."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.key = conn_props.VolumeKey.from_dict(self.data)
+        self.holders = self.kernel.sys / 'class/block/nvme0n1/holders'
+
+    def service(self, name: str, **changes: Any
+                ) -> connector.LightbitsConnector:
+        """:returns: the connector of a service."""
+        with mock.patch.object(claims, 'service', autospec=True,
+                               return_value=name):
+            return self.connector(**changes)
+
+    def claim(self, user: str, number: int = 1) -> str:
+        """:returns: path of a claim's file."""
+        return os.path.join(self.locks, claims.Claim.of(
+            conn_props.VolumeKey(base.volume(number), self.nqn),
+            user).file_name)
+
+    def check_claims(self, *users: str) -> None:
+        self.assertEqual(
+            sorted(os.path.basename(self.claim(user)) for user in users),
+            sorted(os.listdir(self.locks)))
+
+    def test_the_last_user_ends_the_connections(self) -> None:
+        nova, cinder = self.service('nova'), self.service('cinder')
+        for first, last in ((nova, cinder), (cinder, nova)):
+            nova.connect_volume(self.data)
+            cinder.connect_volume(self.data)
+            first.disconnect_volume(self.data, None)
+            self.assertEqual(3, self.connected())
+            self.assertNotEqual([], last.get_volume_paths(self.data))
+            last.disconnect_volume(self.data, None)
+            self.assertEqual(0, self.connected())
+            self.check_claims()
+
+    def test_one_of_another_service_that_fails(self) -> None:
+        self.service('nova').connect_volume(self.data)
+        self.kernel.set_ana('inaccessible')
+        self.assertRaises(
+            errors.NotVisible, self.service(
+                'cinder', connect_timeout=0.1).connect_volume, self.data)
+        self.check_claims('nova')
+        self.fake.dead.update(self.fake.nodes)
+        for name in self.kernel.controllers(self.nqn):
+            self.kernel.delete_controller(name, self.nqn)
+        self.assertRaises(errors.NotVisible, self.service(
+            'cinder').connect_volume, self.data)
+        self.check_claims()
+
+    def test_a_user_that_made_no_claim(self) -> None:
+        """It attached before there were claims."""
+        self.connect()
+        os.unlink(self.claim(claims.service()))
+        cinder = self.service('cinder')
+        cinder.connect_volume(self.data)
+        cinder.disconnect_volume(self.data, None)
+        self.assertEqual(3, self.connected())
+        self.check_claims(claims.UNKNOWN)
+        self.kernel.withdraw(self.nqn, VOLUME)
+        cinder.disconnect_volume(self.data, None)
+        self.assertEqual(0, self.connected())
+        self.check_claims()
+
+    def test_what_is_built_upon_it_is_kept_whatever_is_forced(self) -> None:
+        self.connect()
+        (self.holders / 'dm-3').touch()
+        self.connector().disconnect_volume(
+            self.data, None, force=True, ignore_errors=True)
+        self.assertEqual(3, self.connected())
+        (self.holders / 'dm-3').unlink()
+        self.connector().disconnect_volume(self.data, None)
+        self.assertEqual(0, self.connected())
+
+    def test_claims_of_a_service_that_died(self) -> None:
+        """They go when the volume is not here."""
+        for name in (self.claim('cinder'), self.claim('glance', 2)):
+            with open(name, 'w'):
+                pass
+        nova = self.service('nova')
+        nova.connect_volume(self.data)
+        self.check_claims('nova')
+        with open(self.claim('cinder'), 'w'):
+            pass
+        nova.disconnect_volume(self.data, None)
+        self.check_claims('cinder')
+        self.kernel.withdraw(self.nqn, VOLUME)
+        nova.disconnect_volume(self.properties(2, self.nqn), None)
+        self.check_claims()
+        self.assertEqual(0, self.connected())
+
+    def test_a_claim_that_cannot_be_removed(self) -> None:
+        """As of another service, in a folder like /tmp."""
+        with open(self.claim('cinder'), 'w'):
+            pass
+        unlink = os.unlink
+
+        def refuse(path: str) -> None:
+            if path.endswith('.cinder'):
+                raise PermissionError(errno.EPERM, path)
+            unlink(path)
+
+        nova = self.service('nova')
+        with mock.patch.object(os, 'unlink', refuse):
+            nova.connect_volume(self.data)
+            nova.disconnect_volume(self.data, None)
+        self.check_claims('cinder')
+
+    def test_a_claim_that_cannot_be_made(self) -> None:
+        nova = self.service('x' * 300)
+        self.assertRaises(errors.NotReady, nova.connect_volume, self.data)
+        self.assertEqual(0, self.connected())
+
+    def server(self) -> list[dict[str, Any]]:
+        """:returns: two volumes of a cluster, attached for one server."""
+        self.kernel.grant(self.nqn, base.volume(2))
+        volumes = [self.data, self.properties(2, self.nqn)]
+        for data in volumes:
+            self.connector().connect_volume(data)
+        return volumes
+
+    def delete_server(self) -> None:
+        """Disconnect all volumes first, as Nova does, and then withdraw."""
+        for data in self.server():
+            self.connector().disconnect_volume(data, None)
+        for number in (1, 2):
+            self.kernel.withdraw(self.nqn, base.volume(number))
+        self.assertEqual(3, self.connected())
+
+    def test_idle_connections_end_with_the_next_operation(self) -> None:
+        other = self.cluster(2)
+        self.kernel.grant(other, base.volume(3))
+        data = self.properties(3, other)
+        self.delete_server()
+        self.connector().connect_volume(data)
+        self.assertEqual(0, self.connected())
+        self.kernel.grant(self.nqn, VOLUME)
+        self.delete_server()
+        self.connector().disconnect_volume(data, None)
+        self.assertEqual(0, self.connected())
+        self.check_claims()
+
+    def test_idle_connections_that_cannot_be_ended(self) -> None:
+        self.delete_server()
+        self.kernel.grant(self.cluster(2), base.volume(3))
+        data = self.properties(3, base.nqn(2))
+        with mock.patch.object(
+                self.kernel, 'delete_controller', autospec=True,
+                side_effect=OSError(errno.ETIMEDOUT, 'slow')):
+            self.connector().connect_volume(data)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.connector()._way._locked(
+                self.nqn, timing.Deadline.after(1)))
+            self.connector().connect_volume(data)
+        self.assertEqual(3, self.connected())
+
+    def test_connections_are_not_idle_while_a_volume_is_awaited(
+            self) -> None:
+        other = self.cluster(2)
+        self.kernel.grant(other, base.volume(3))
+        self.kernel.withdraw(self.nqn, VOLUME)
+        with self.in_background(self.connect) as outcome:
+            self.eventually(lambda: self.connected() == 3)
+            self.connector().connect_volume(self.properties(3, other))
+            self.assertEqual([], self.calls('delete'))
+            self.kernel.grant(self.nqn, VOLUME)
+        self.assertEqual([str(self.kernel.dev / 'nvme0n1')], outcome)
+
+    def test_connections_to_others_are_left_alone(self) -> None:
+        name = 'nqn.2019-09.com.example:array'
+        self.kernel.add_cluster(name, self.listener().endpoint)
+        self.kernel.client_connects(name)
+        self.connect()
+        self.assertEqual(1, len(self.kernel.controllers(name)))
+
+    def test_one_node_that_cannot_be_left(self) -> None:
+        """The others are, and it is said which one it was."""
+        self.connect()
+        first, *others = self.kernel.controllers(self.nqn)
+        real = self.kernel.delete_controller
+
+        def slow(name: str, nqn: str) -> None:
+            if name == first:
+                raise OSError(errno.ETIMEDOUT, 'slow')
+            real(name, nqn)
+
+        with mock.patch.object(self.kernel, 'delete_controller', slow):
+            error = self.assertRaises(
+                errors.NotDeparted, self.connector().disconnect_volume,
+                self.data, None)
+        self.assertIn(f'{first}: [Errno {errno.ETIMEDOUT}] slow', str(error))
+        self.assertEqual([first], self.kernel.controllers(self.nqn))
+        self.connector().disconnect_volume(self.data, None)
+        self.check_claims()
+
+
+class ServiceTest(base.BrickTestCase):
+
+    def test_names(self) -> None:
+        for project, program, name in (
+                ('nova', '/usr/bin/nova-compute', 'nova-compute'),
+                ('cinder', 'cinder-volume.py', 'cinder-volume'),
+                ('glance', 'uwsgi', 'glance-uwsgi'),
+                (None, '', '_'),
+                ('x', 'a b/../c\n' + 'd' * 99, 'x-c_' + 'd' * 60)):
+            self.useFixture(fixtures.MockPatch('sys.argv', [program]))
+            with mock.patch.object(cfg.CONF, 'project', project,
+                                   create=True):
+                self.assertEqual(name, claims.service())

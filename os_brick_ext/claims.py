@@ -1,0 +1,152 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which services of a host use a volume.
+
+Several may use one at the same time: Cinder copies a volume that a server
+has, and both are on this host. What one of them is done with another may
+still need. So each claims a volume before it connects its cluster, and gives
+it up when it is done: a file beside the locks, for it outlives the service.
+
+A service that dies leaves its claims, and a host that starts anew has those
+of before. What such a claim does is to keep connections, until its volume
+has left the host: then it is swept away by whoever comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import contextlib
+import dataclasses
+import os
+import re
+import sys
+
+from oslo_config import cfg
+
+from os_brick_ext import conn_props
+from os_brick_ext import errors
+from os_brick_ext import files
+from os_brick_ext import locks
+from os_brick_ext import timing
+
+PREFIX = f'{locks.PREFIX}user-'
+# Whoever uses a volume and has not said so, as before there were claims.
+UNKNOWN = 'unknown'
+LONGEST_SERVICE = 64
+
+_UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
+_NAME = re.compile(
+    f'{PREFIX}(?P<cluster>[0-9a-f]{{32}})[.](?P<volume>{_UUID})[.]'
+    f'(?P<service>[A-Za-z0-9_-]{{1,{LONGEST_SERVICE}}})')
+
+
+def service() -> str:
+    """:returns: what tells this service from others of its host.
+
+    It is the same after a restart, and for all processes of a service.
+    """
+    # Known once the service has read its configuration.
+    project = getattr(cfg.CONF, 'project', None) or ''
+    program = os.path.basename(sys.argv[0]).removesuffix('.py')
+    # A web server is called the same whatever runs in it.
+    name = (program if program.startswith(project)
+            else f'{project}-{program}')
+    return re.sub('[^A-Za-z0-9_-]', '_', name)[:LONGEST_SERVICE] or '_'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Claim:
+    """A service uses a volume.
+
+    :param cluster: see :func:`os_brick_ext.locks.digest`.
+    """
+
+    cluster: str
+    volume: str
+    service: str
+
+    @classmethod
+    def of(cls, key: conn_props.VolumeKey, user: str) -> Claim:
+        """:returns: a service's claim to a volume."""
+        return cls(locks.digest(key.subsystem_nqn), key.volume_uuid, user)
+
+    @property
+    def wwid(self) -> str:
+        """What the kernel calls the volume."""
+        return f'uuid.{self.volume}'
+
+    @property
+    def file_name(self) -> str:
+        """Of its file, without folder."""
+        return f'{PREFIX}{self.cluster}.{self.volume}.{self.service}'
+
+
+class Claims:
+    """The claims of a host. Whoever changes one holds the volume's lock.
+
+    :param folder: of the locks.
+    """
+
+    def __init__(self, folder: str, held: locks.Locks) -> None:
+        self._folder = folder
+        self._locks = held
+
+    def make(self, claim: Claim) -> bool:
+        """Make a claim. Idempotent.
+
+        :returns: whether it is a new one.
+        :raises NotReady: no file can be made.
+        """
+        path = os.path.join(self._folder, claim.file_name)
+        try:
+            os.close(os.open(
+                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
+                0o644))
+        except FileExistsError:
+            return False
+        except OSError as exc:
+            raise errors.NotReady(f'{path} cannot be made: {exc}') from exc
+        return True
+
+    def drop(self, claim: Claim) -> None:
+        """Give a claim up. Idempotent."""
+        # In a folder that all may write to, files of others may have to
+        # stay.
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            os.unlink(os.path.join(self._folder, claim.file_name))
+
+    def all(self) -> list[Claim]:
+        """:returns: the claims that there are."""
+        found = map(_NAME.fullmatch, files.names(self._folder))
+        return [Claim(*one.groups()) for one in found if one is not None]
+
+    def to(self, key: conn_props.VolumeKey) -> list[Claim]:
+        """:returns: the claims to a volume."""
+        return [claim for claim in self.all()
+                if claim == Claim.of(key, claim.service)]
+
+    def sweep(self, gone: Callable[[Claim], bool]) -> None:
+        """Drop what was left to volumes that have gone.
+
+        :param gone: whether a claim's volume is not on this host. Where
+            somebody works on the volume it may be about to come.
+        """
+        for claim in self.all():
+            if not gone(claim):
+                continue
+            with contextlib.suppress(errors.Busy), self._locks.held(
+                    locks.of_volume(claim.volume),
+                    timing.Deadline.after(0.0)):
+                # It may have come before the lock was free.
+                if gone(claim):
+                    self.drop(claim)
