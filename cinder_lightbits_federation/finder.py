@@ -48,10 +48,14 @@ def check_volume(ref: VolumeRef, owner: ownership.Owner,
                  volume: model.Volume) -> None:
     """Prove that a volume read by its recorded UUID is the recorded one.
 
+    The new volume of a move is the recorded one from the moment when the
+    record names it, which is before it can get its final name.
+
     :raises IdentityMismatch: its name or its labels say otherwise.
     """
     claim = ownership.claim_of(volume.labels, owner, ref.name_id)
-    if volume.name != ref.name:
+    if volume.name != ref.name and not (
+            claim is Claim.OURS and _is_copy(ref, volume)):
         raise errors.IdentityMismatch(
             f'volume {volume.uuid} is named {volume.name!r}, expected '
             f'{ref.name!r}; it was left alone')
@@ -59,6 +63,14 @@ def check_volume(ref: VolumeRef, owner: ownership.Owner,
         raise errors.IdentityMismatch(
             f'volume {volume.uuid} ({volume.name}) belongs to somebody else '
             f'by its labels; it was left alone')
+
+
+def _is_copy(ref: VolumeRef, volume: model.Volume) -> bool:
+    """Whether a move has made it for this record, which names it by now."""
+    place = ref.location
+    return (place is not None and place.object_uuid == volume.uuid
+            and volume.name.startswith(
+                ownership.copy_volume_name(ref.name_id, '')))
 
 
 def check_snapshot(ref: SnapshotRef, owner: ownership.Owner,

@@ -51,9 +51,6 @@ from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 
-# ETags that are noted of a move with all its snapshots.
-ALL = 4
-
 Check = Callable[[model.Volume], None]
 Hook = Callable[[model.Volume], model.VolumeChange | None]
 
@@ -86,7 +83,8 @@ class Origin:
         :param check: raises if it is not the volume of the record.
         :raises Touched: somebody has, since the last snapshot.
         """
-        mark = state.etags[-1] if len(state.etags) == ALL else None
+        noted = 2 * len(state.snapshots)
+        mark = state.etags[-1] if noted == len(state.etags) else None
 
         def closed(now: model.Volume) -> model.VolumeChange | None:
             change = access.close(now)
@@ -136,17 +134,20 @@ def unused(volume: model.Volume) -> None:
             f'known any more; lightbits-federation audit --repair opens it')
 
 
-def untouched(state: State) -> bool:
-    """Whether nobody came between the snapshots, or while they were taken."""
-    return len(set(state.etags[:ALL - 1])) == 1
+def untouched(etags: tuple[str, ...]) -> bool:
+    """Whether nobody came since before the last snapshot but one.
+
+    :param etags: those noted of all snapshots, two of each.
+    """
+    return len(set(etags[-4:-1])) == 1
 
 
 def undisturbed(etags: tuple[str, ...], interrupted: bool) -> None:
     """See that nobody came while a snapshot was taken.
 
     A cluster may count a snapshot as a change of its volume. It then does so
-    each time, so only one that has not done it with the first shows that
-    somebody came during the second.
+    each time, so only one that has not done it with an earlier snapshot shows
+    that somebody came.
 
     :param etags: those noted until after the snapshot.
     :param interrupted: the last one was noted by a later run, so what has
@@ -154,7 +155,9 @@ def undisturbed(etags: tuple[str, ...], interrupted: bool) -> None:
     :raises Touched: somebody came.
     """
     *earlier, before, after = etags
-    if before != after and (interrupted or len(set(earlier)) == 1):
+    counts = all(first != last for first, last in zip(
+        earlier[::2], earlier[1::2], strict=True))
+    if before != after and (interrupted or not counts):
         raise errors.Touched(
             'the volume was attached or changed while a snapshot of it was '
             'taken; it stays where it was')

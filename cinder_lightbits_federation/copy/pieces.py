@@ -158,14 +158,19 @@ class Pieces:
         self._change(volume, access.revoke_all)
 
     def rename(self, volume: Found[model.Volume], name: str) -> None:
-        """Give a volume its final name; nobody has access. Idempotent."""
+        """Give a volume its final name. Idempotent.
+
+        Who has access keeps it: the volume may be attached by now.
+        """
         def renamed(now: model.Volume) -> model.VolumeChange | None:
-            if now.name == name:
-                return None
-            return model.VolumeChange(new_name=name, acl=frozenset(),
-                                      ip_acl=frozenset())
+            return (None if now.name == name
+                    else model.VolumeChange(new_name=name))
 
         self._change(volume, renamed)
+
+    def expel(self, volume: Found[model.Volume]) -> None:
+        """Let nobody have access any more. Idempotent."""
+        self._change(volume, access.revoke_all)
 
     def remove_helpers(self, cluster: Cluster, project: str, marks: Marks
                        ) -> None:

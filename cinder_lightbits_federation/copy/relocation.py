@@ -20,7 +20,8 @@ moves is removed last from where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+import contextlib
 import dataclasses
 import logging
 
@@ -42,10 +43,24 @@ from cinder_lightbits_federation.refs import Created
 from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.remover import remove_volume
+from cinder_lightbits_federation.timing import DeadlineExceeded
+from cinder_lightbits_federation.timing import pause
 
 LOG = logging.getLogger(__name__)
 
 LEAVING = 'the volume is being moved off it'
+
+# Seconds between the tries to end a move that the record tells already; ten
+# minutes in all.
+PAUSES = (5.0, 10.0, 20.0, 40.0, 60.0, *(60.0,) * 8)
+
+# What may be gone with the next try. All of it can be done again.
+_PASSING = (federation_errors.ClusterUnavailable,
+            federation_errors.OutcomeUnknown, lb_errors.NotSent,
+            lb_errors.Ambiguous, lb_errors.InvalidReply,
+            lb_errors.Unauthorized, lb_errors.Conflict,
+            lb_errors.PreconditionFailed, lb_errors.TooManyRequests,
+            lb_errors.Unavailable, lb_errors.ServerError, DeadlineExceeded)
 
 
 class Relocation:
@@ -53,9 +68,13 @@ class Relocation:
 
     A volume is where its record says. So the record is written when all data
     is there, and what is left is done by whoever comes next.
+
+    :param pauses: seconds between the tries to do what is left.
     """
 
-    def __init__(self, transfer: Transfer) -> None:
+    def __init__(self, transfer: Transfer, pauses: Sequence[float] = PAUSES
+                 ) -> None:
+        self._pauses = pauses
         self._transfer = transfer
         self._federation = transfer.federation
 
@@ -133,6 +152,7 @@ class Relocation:
         if not _names(ref.location, state.target):
             try:
                 self._check_name(ref, created)
+                self._transfer.pieces.expel(self._found(created))
                 if state.moves:
                     self._close_source(ref, state)
             except (federation_errors.NameTaken, errors.Touched):
@@ -140,7 +160,8 @@ class Relocation:
                 raise
             # From here on the volume is where the copy is.
             request.recorder.record(created.location)
-        self._finish(ref, created, state)
+        self._persist(lambda: self._finish(ref, created, state), ledger,
+                      ref.name)
         LOG.info('Volume %s is on cluster %s now.', ref.name,
                  created.cluster)
         return created
@@ -170,20 +191,54 @@ class Relocation:
     def _finish(self, ref: VolumeRef, created: Created, state: State
                 ) -> None:
         """Name the new volume, remove one that has moved. Idempotent."""
-        cluster = self._federation.finder.place(created.location)
-        self._transfer.pieces.rename(
-            Found(cluster, created.location.project, created.volume),
-            ref.name)
+        self._transfer.pieces.rename(self._found(created), ref.name)
         if state.moves:
             self._remove_source(ref, *state.source)
+
+    def _persist(self, work: Callable[[], None], ledger: Ledger, name: str
+                 ) -> None:
+        """Do what is left of a move, again if it fails for a while.
+
+        Until then the volume can be used under the name of its copy.
+
+        :raises Lost: another host does it.
+        :raises FederationError, LightbitsError: it is to be done later.
+        """
+        for seconds in self._pauses:
+            try:
+                return work()
+            except _PASSING as exc:
+                LOG.warning('Volume %s has moved; what is left to do is '
+                            'tried again in %d seconds: %s', name, seconds,
+                            exc)
+            self._still_mine(ledger)
+            pause(seconds)
+            self._still_mine(ledger)
+        return work()
+
+    @staticmethod
+    def _still_mine(ledger: Ledger) -> None:
+        """:raises Lost: another host has it."""
+        state = State.parse(ledger.load())
+        if state is None:
+            raise errors.Lost('what is known of the move is gone')
+        # It is too late for an end to be asked for.
+        with contextlib.suppress(errors.Cancelled):
+            ledger.save(state.dump(), state.progress.done, state.total or 0)
+
+    def _found(self, created: Created) -> Found[model.Volume]:
+        return Found(self._federation.finder.place(created.location),
+                     created.location.project, created.volume)
 
     def _remove_source(self, ref: VolumeRef, cluster_uuid: str,
                        project: str, uuid: str) -> None:
         cluster = self._federation.registry.by_uuid(cluster_uuid)
         deadline = self._federation.deadline()
+        left = dataclasses.replace(ref, location=Location(
+            cluster_uuid, ref.name_id, project, uuid))
 
         def check(now: model.Volume) -> None:
-            check_volume(ref, self._federation.owner, now)
+            check_volume(left, self._federation.owner, now)
             using = origin.users(now)
             if using:
                 raise federation_errors.OperationFailed(

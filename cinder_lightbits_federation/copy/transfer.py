@@ -366,7 +366,7 @@ class _Copy:
         """
         if told:
             return not any(changes.since(0))
-        return origin.untouched(self.state)
+        return origin.untouched(self.state.etags)
 
     def _changes(self, snapshot: Found[model.Snapshot], base: str | None
                  ) -> discovery.Changes:

@@ -49,7 +49,8 @@ class MobilityTestCase(test_transfer.CopyTestCase):
         """Let a driver copy between files."""
         drv._relocation = lambda: Relocation(Transfer(
             drv.federation, self.attacher, self.mover,
-            Slots(cinderlocks.get_lock, 2), Manner(checkpoint=MIB)))
+            Slots(cinderlocks.get_lock, 2), Manner(checkpoint=MIB)),
+            (0.01, 0.01))
         # Who is killed is so for long enough.
         drv.desk.book.lease = 0.5
 

@@ -74,7 +74,7 @@ class CopyTestCase(base.FederationTestCase):
         self.transfer = Transfer(
             self.drv.federation, self.attacher, self.mover,
             Slots(cinderlocks.get_lock, 2), Manner(checkpoint=MIB))
-        self.relocation = Relocation(self.transfer)
+        self.relocation = Relocation(self.transfer, (0.01, 0.01))
 
     def add_array(self, name: str, **options: Any) -> Any:
         """Clusters that keep data."""
