@@ -150,6 +150,12 @@ class EndpointSelector:
         self._health: dict[Endpoint, _Health] = {}
         self._current = self._seeds[0]
 
+    @property
+    def known(self) -> frozenset[Endpoint]:
+        """Seeds and what was learned last."""
+        with self._lock:
+            return frozenset((*self._seeds, *self._learned))
+
     def learn(self, endpoints: Iterable[Endpoint]) -> None:
         """Replace the learned endpoints by `endpoints`, as a set.
 

@@ -18,7 +18,7 @@ their drivers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 import logging
 import ssl
 import threading
@@ -83,6 +83,14 @@ class Pools:
             pool = self._pools.pop(endpoint, None)
         if pool is not None:
             pool.close()
+
+    def keep(self, known: Collection[endpoints.Endpoint]) -> None:
+        """Let go of the pools of all other endpoints, as `drop` does."""
+        with self._lock:
+            gone = [endpoint for endpoint in self._pools
+                    if endpoint not in known]
+        for endpoint in gone:
+            self.drop(endpoint)
 
     def close(self) -> None:
         """Close everything idle; a later `get` starts afresh."""

@@ -96,10 +96,12 @@ class HttpsTransport:
         """Replace the learned endpoints by those of the cluster's list.
 
         Does nothing unless learning is on and the cluster is proved. What
-        is not an endpoint, or not allowed, is left out.
+        is not an endpoint, or not allowed, is left out. Connections to
+        endpoints that are gone are closed when they are idle.
         """
         if self._config.learn_endpoints and self._identity.proven:
             self._selector.learn(parsed(addresses))
+            self._pools.keep(self._selector.known)
 
     def close(self) -> None:
         """Close idle connections; the next request opens new ones."""

@@ -19,6 +19,7 @@ from unittest import mock
 
 from oslotest import base
 
+from cinder_lightbits_federation.lightbits import client
 from cinder_lightbits_federation.lightbits import connection
 from cinder_lightbits_federation.lightbits import endpoints
 from cinder_lightbits_federation.lightbits import errors
@@ -89,6 +90,50 @@ class IdleTestCase(wire_base.WireTestCase):
             made.delete_volume('p', 'u')
         self.assertEqual(([], 1), (victims, len(server.served)))
         self.assertEqual(0, made.endpoints()[0].failures)
+
+    def test_an_endpoint_that_is_gone_is_let_go_of(self) -> None:
+        seed, other = self.serve(), self.serve()
+        made = self.client(seed)
+        made.version('p')
+        self.learned(made, seed, other)
+        seed.stop()
+        made.version('p')
+        self.assertEqual((1, 0), (other.connections, other.closed))
+        self.assertEqual(1, len(made.certificates()))
+
+        self.learned(made, seed)
+
+        timing.wait_until(lambda: other.closed or None,
+                          timing.Deadline.after(5), 'the idle connection')
+        self.assertEqual([], made.certificates())
+
+    def test_a_call_to_an_endpoint_that_goes_is_answered(self) -> None:
+        arrived, answer = threading.Event(), threading.Event()
+
+        def script(request: wire.Request) -> wire.Answer:
+            if request.method == 'DELETE':
+                arrived.set()
+                answer.wait(10)
+            return wire.Answer()
+
+        seed, other = self.serve(), self.serve(script)
+        made = self.client(seed)
+        made.version('p')
+        self.learned(made, seed, other)
+        seed.stop()
+        with futures.ThreadPoolExecutor(1) as pool:
+            job = pool.submit(made.delete_volume, 'p', 'u')
+            arrived.wait(10)
+            self.learned(made, seed)
+            answer.set()
+            job.result()
+        timing.wait_until(lambda: other.closed or None,
+                          timing.Deadline.after(5), 'the connection')
+
+    @staticmethod
+    def learned(made: client.LightbitsClient, *servers: wire.Server) -> None:
+        """Tell a client that the cluster has these endpoints now."""
+        made.learn([f'127.0.0.1:{server.port}' for server in servers])
 
     def test_closing_under_load(self) -> None:
         server = self.serve()
