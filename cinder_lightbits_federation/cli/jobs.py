@@ -44,6 +44,8 @@ PAGE = 100
 # What services go on with by themselves.
 OF_SERVICES = frozenset(
     {DRAIN, REBALANCE, THICK_CLONE, FREE_CLONE, MASTER_COPY})
+# What these have done stays, however they end: nothing is to be taken back.
+KEEPING = frozenset({DRAIN, REBALANCE}) | commands.KINDS
 
 
 class JobList(base.ListCommand):
@@ -112,7 +114,9 @@ class JobShow(_OneJob):
 class JobCancel(_OneJob):
     """Ask for the end of a job; what it was making is taken back.
 
-    A job that no service has begun ends at once.
+    A job that no service has begun ends at once. One that has failed is
+    dismissed, and no alert tells of it any more, unless it has left what it
+    was making.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -125,12 +129,16 @@ class JobCancel(_OneJob):
         """Ask, and note the wish."""
         book = self.session.shared.book
         job = book.get(parsed_args.job)
+        failed = job.state is JobState.FAILED
+        if failed:
+            _check_left(job)
         if parsed_args.dry_run or not consent.ask(
-                self, parsed_args, f'End job {job.id} ({job.kind} of '
-                f'{job.subject})'):
+                self, parsed_args, f'{"Dismiss failed" if failed else "End"} '
+                f'job {job.id} ({job.kind} of {job.subject})'):
             self.say('Nothing was changed.')
             return self.shown(job)
-        return self.shown(book.cancel(job.id))
+        return self.shown(book.dismiss(job.id) if failed
+                          else book.cancel(job.id))
 
 
 class JobResume(_OneJob):
@@ -161,6 +169,24 @@ class JobResume(_OneJob):
         if parsed_args.dry_run:
             return self.shown(job)
         return self.shown(book.resume(parsed_args.job))
+
+
+def _check_left(job: Job) -> None:
+    """See that a failed job may be forgotten.
+
+    :raises FailedError: something that it was making is left.
+    """
+    # A copy that was taken back has no checkpoint any more.
+    if job.kind in KEEPING or not job.checkpoint:
+        return
+    if job.kind in OF_SERVICES:
+        advice = ('"job resume" goes on with it, and after that "job cancel" '
+                  'takes it back')
+    else:
+        advice = ('ask for it again, as before, or delete the volume, which '
+                  'takes it back')
+    raise FailedError(f'job {job.id} ({job.kind} of {job.subject}) has failed '
+                      f'and left what it was making: {advice}')
 
 
 def fields_of(job: Job) -> dict[str, Any]:

@@ -271,6 +271,23 @@ class Book:
                 else JOBS.c.started.is_not(None)).values(**values))
         return self.cancel(job_id)
 
+    def dismiss(self, job_id: str) -> Job:
+        """Have a failed job be over. Idempotent; its error stays.
+
+        Nobody takes anything back for it: see first that nothing is left.
+
+        :raises NotPossible: it has not failed.
+        """
+        with self._store.transaction() as connection:
+            connection.execute(sa.update(JOBS).where(
+                JOBS.c.id == job_id, JOBS.c.backend == self._backend,
+                JOBS.c.state == JobState.FAILED.value).values(
+                    state=JobState.CANCELLED.value))
+        job = self.get(job_id)
+        if job.state is not JobState.CANCELLED:
+            raise NotPossible(f'job {job_id} is {job.state.value}')
+        return job
+
     def resume(self, job_id: str,
                parameters: Mapping[str, Any] | None = None) -> Job:
         """Have a failed job done again from its checkpoint.

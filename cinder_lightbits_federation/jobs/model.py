@@ -33,7 +33,7 @@ class JobState(enum.Enum):
     """Its end was asked for; what it has made is being taken back."""
 
     CANCELLED = 'cancelled'
-    """Ended as asked for; all is as before."""
+    """Ended as asked for, or failed and dismissed; nothing of it is left."""
 
     FAILED = 'failed'
     """Ended by an error; can be resumed where it stopped."""
@@ -53,7 +53,7 @@ FOLLOWS: Mapping[JobState, frozenset[JobState]] = {
     JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.FAILED,
                                     JobState.DONE}),
     JobState.CANCELLED: frozenset(),
-    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.FAILED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     JobState.DONE: frozenset(),
 }
 

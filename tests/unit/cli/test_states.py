@@ -17,6 +17,7 @@ from typing import Any
 import uuid
 
 from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.copy.wanted import THICK_CLONE
 from cinder_lightbits_federation.drain.work import DRAIN
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.store import engine
@@ -243,6 +244,42 @@ class JobsTest(StatesTestCase):
             'job', 'resume', job.id, '--dry-run')['state'])
         self.assertEqual('queued',
                          self.rows('job', 'resume', job.id)['state'])
+
+    def failed(self, kind: str, **checkpoint: str) -> Any:
+        """:returns: a job that has failed."""
+        book = self.shared.book
+        job = book.add(kind, 'v', {})
+        claim = book.claim(job, 'stor1')
+        book.save(job.id, claim, checkpoint, 0, 1)
+        book.end(job.id, claim, JobState.FAILED, 'why')
+        return job
+
+    def test_a_failed_one_is_dismissed(self) -> None:
+        for kind, checkpoint in (('attach', {'step': 'token'}),
+                                 (DRAIN, {'moved': 'x'}), ('migrate', {})):
+            job = self.failed(kind, **checkpoint)
+            self.assertEqual('failed', self.rows(
+                'job', 'cancel', job.id, '--dry-run')['state'])
+            for _time in range(2):
+                done = self.rows('job', 'cancel', job.id, '--yes')
+                self.assertEqual(('cancelled', 'why'),
+                                 (done['state'], done['error']))
+            self.assertEqual(
+                1, self.shared.book.tally()[kind, JobState.CANCELLED])
+            self.assertNotIn((kind, JobState.FAILED),
+                             self.shared.book.tally())
+            self.assertEqual('queued', self.shared.book.add(
+                kind, 'v', {}).state.value)
+
+    def test_what_a_failed_one_has_left(self) -> None:
+        for kind, advice in (('migrate', 'ask for it again'),
+                             (THICK_CLONE, '"job resume" goes on')):
+            job = self.failed(kind, stage='copied')
+            found = self.command('job', 'cancel', job.id, '--yes')
+            self.assertEqual(Outcome.FAILED, found.outcome)
+            self.assertIn(advice, found.err)
+            self.assertEqual(JobState.FAILED,
+                             self.shared.book.get(job.id).state)
 
     def test_what_no_service_does_is_not_resumed(self) -> None:
         """It would be queued for ever."""
