@@ -151,6 +151,8 @@ backend_opts = [
         'lightbits_os_cloud',
         help='Cloud of clouds.yaml by which this service asks Cinder to move '
              'volumes, and to take over thick clones, as an administrator. '
+             'Cinder has 60 seconds for an answer, or as many as api_timeout '
+             'in clouds.yaml says. '
              'Without it drains and rebalances are done by the command that '
              'asks for them, and only there, and thick clones stay without '
              'Cinder. A change needs a restart.'),

@@ -30,6 +30,8 @@ from cinder_lightbits_federation import errors
 
 # The first with clusters of services.
 MICROVERSION = '3.16'
+# Seconds that an answer may take, unless clouds.yaml says.
+TIMEOUT = 60.0
 # Answers that say nothing of the request: 429, and 5xx.
 TOO_MANY, SERVER_ERROR = 429, 500
 # Statuses of a volume that nobody can use because it is being migrated.
@@ -52,10 +54,17 @@ def connect(cloud: str | None, **options: Any) -> Any:
 def connect_late(cloud: str | None, **options: Any) -> LateProxy:
     """Make a connection likewise, which logs in when it is first used.
 
+    Answers have a time in which they have to come: that of the options, of
+    ``api_timeout`` in ``clouds.yaml``, or `TIMEOUT`.
+
     :raises InvalidSetting: it cannot be made, whoever answers.
     """
     with told(functools.partial(_invalid, cloud)):
-        return LateProxy(openstack.connect(cloud=cloud, **options))
+        connection = openstack.connect(cloud=cloud, **options)
+        if connection.config.config.get('api_timeout') is None:
+            connection = openstack.connect(
+                cloud=cloud, **{**options, 'api_timeout': TIMEOUT})
+        return LateProxy(connection)
 
 
 def _invalid(cloud: str | None, why: str) -> errors.InvalidSetting:

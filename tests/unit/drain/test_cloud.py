@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 import json
 import pathlib
+import socket
+import time
 from typing import Any
 
 import fixtures
@@ -149,3 +151,33 @@ class ForgottenTestCase(base.BaseTestCase):
         for status in ('in-use', 'attaching'):
             self.assertEqual({'migration_status': 'none'},
                              self.forgotten(status))
+
+
+class SilentTestCase(base.BaseTestCase):
+    """Something accepts connections in the place of Cinder."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        # Held on to: else it ends with this method.
+        self.listening = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(self.listening.close)
+        self.root = f'http://127.0.0.1:{self.listening.getsockname()[1]}'
+
+    def assert_unavailable(self, **more: Any) -> None:
+        """Ask, and be told in time that nobody answers."""
+        asked = cloud.CinderCloud(cloud_at(self, self.root, **more),
+                                  'stor1@lightbits', None)
+        began = time.monotonic()
+        self.assertRaises(CloudUnavailable, asked.phase, 'a')
+        # It was not refused.
+        self.assertGreaterEqual(time.monotonic() - began, 0.2)
+
+    def test_it_has_its_time(self) -> None:
+        self.useFixture(fixtures.MonkeyPatch(f'{cloud.__name__}.TIMEOUT',
+                                             0.2))
+        self.useFixture(fixtures.Timeout(30, gentle=True))
+        self.assert_unavailable()
+
+    def test_the_operator_may_say_which(self) -> None:
+        self.useFixture(fixtures.Timeout(30, gentle=True))
+        self.assert_unavailable(api_timeout=0.2)
