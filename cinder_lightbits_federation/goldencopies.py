@@ -137,8 +137,9 @@ class _MasterCopy:
                 wanted.source_cluster, wanted.source_project, wanted.source):
             self._transfer.undo(self._record, self._ledger)
         return self._transfer.thick_copy(
-            Order(self._source(), self._request(), patience=self._patience),
-            self._ledger)
+            # Any other master will do as well, so nothing is kept for it.
+            Order(self._source(), self._request(), patience=self._patience,
+                  kept=False), self._ledger)
 
     def _source(self) -> Found[model.Snapshot]:
         wanted = self._wanted

@@ -73,7 +73,7 @@ class HostAttacher:
                 self._option('use_multipath_for_image_xfer'),
                 self._option('enforce_multipath_for_image_xfer'))
         except _FAILURES as exc:
-            raise errors.CopyError(
+            raise errors.Interrupted(
                 f'os-brick cannot tell of this host: {exc}') from exc
         return records.host_of(found, self._networks())
 
@@ -89,11 +89,21 @@ class HostAttacher:
                   'data': properties})
         with _told('attached', attachment):
             device = connector.connect_volume(properties)
-        try:
-            yield Device(str(device['path']), attachment.volume_uuid)
-        finally:
+
+        def detach() -> None:
             with _told('detached', attachment):
                 connector.disconnect_volume(properties, device)
+
+        try:
+            yield Device(str(device['path']), attachment.volume_uuid)
+        except BaseException:
+            # Why the body ended tells what becomes of the copy.
+            try:
+                detach()
+            except errors.Interrupted as exc:
+                LOG.warning('%s', exc)
+            raise
+        detach()
 
     def _option(self, name: str) -> Any:
         return self._configuration.safe_get(name)
@@ -104,6 +114,6 @@ def _told(what: str, attachment: Attachment) -> Iterator[None]:
     try:
         yield
     except _FAILURES as exc:
-        raise errors.CopyError(
+        raise errors.Interrupted(
             f'volume {attachment.volume_uuid} of cluster '
             f'{attachment.cluster} cannot be {what}: {exc}') from exc

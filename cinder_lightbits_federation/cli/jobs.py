@@ -114,9 +114,9 @@ class JobShow(_OneJob):
 class JobCancel(_OneJob):
     """Ask for the end of a job; what it was making is taken back.
 
-    A job that no service has begun ends at once. One that has failed is
-    dismissed, and no alert tells of it any more, unless it has left what it
-    was making.
+    A job that no service has begun ends at once. So does one that has failed
+    and left nothing of what it was making: it is dismissed, and no alert
+    tells of it any more.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -129,15 +129,13 @@ class JobCancel(_OneJob):
         """Ask, and note the wish."""
         book = self.session.shared.book
         job = book.get(parsed_args.job)
-        failed = job.state is JobState.FAILED
-        if failed:
-            _check_left(job)
+        over = job.state is JobState.FAILED and not _has_left(job)
         if parsed_args.dry_run or not consent.ask(
-                self, parsed_args, f'{"Dismiss failed" if failed else "End"} '
+                self, parsed_args, f'{"Dismiss failed" if over else "End"} '
                 f'job {job.id} ({job.kind} of {job.subject})'):
             self.say('Nothing was changed.')
             return self.shown(job)
-        return self.shown(book.dismiss(job.id) if failed
+        return self.shown(book.dismiss(job.id) if over
                           else book.cancel(job.id))
 
 
@@ -171,22 +169,10 @@ class JobResume(_OneJob):
         return self.shown(book.resume(parsed_args.job))
 
 
-def _check_left(job: Job) -> None:
-    """See that a failed job may be forgotten.
-
-    :raises FailedError: something that it was making is left.
-    """
+def _has_left(job: Job) -> bool:
+    """Whether a failed job has left something that can be taken back."""
     # A copy that was taken back has no checkpoint any more.
-    if job.kind in KEEPING or not job.checkpoint:
-        return
-    if job.kind in OF_SERVICES:
-        advice = ('"job resume" goes on with it, and after that "job cancel" '
-                  'takes it back')
-    else:
-        advice = ('ask for it again, as before, or delete the volume, which '
-                  'takes it back')
-    raise FailedError(f'job {job.id} ({job.kind} of {job.subject}) has failed '
-                      f'and left what it was making: {advice}')
+    return job.kind not in KEEPING and bool(job.checkpoint)
 
 
 def fields_of(job: Job) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Mover(Protocol):
         :param fresh: zeros need not be written, the target has them.
         :returns: bytes that were written.
         :raises OSError: a device failed.
-        :raises CopyError: it cannot be done from here.
+        :raises Interrupted: it cannot be done from here for now.
         """
 
     def differing(self, source: Device, target: Device,
@@ -68,7 +68,7 @@ class Mover(Protocol):
 
         :returns: offsets of what differs.
         :raises OSError: a device failed.
-        :raises CopyError: it cannot be done from here.
+        :raises Interrupted: it cannot be done from here for now.
         """
 
 
@@ -79,7 +79,7 @@ class Attacher(Protocol):
         """:returns: whom a cluster has to admit.
 
         :raises AccessError: this host has no NQN, or a malformed address.
-        :raises CopyError: it cannot be found out.
+        :raises Interrupted: it cannot be found out.
         """
 
     def connected(self, attachment: Attachment
@@ -87,7 +87,8 @@ class Attacher(Protocol):
         """Have a volume as a device, for a while.
 
         :param attachment: of a volume that admits this host.
-        :raises CopyError: it does not become a device, or does not go.
+        :raises Interrupted: it does not become a device; or all went well,
+            but it does not go. What the body raises is passed on.
         """
 
 
@@ -117,7 +118,7 @@ def _told() -> Iterator[None]:
         yield
     except (*HELPER_FAILURES, ValueError) as exc:
         # The last is for a device that is not the volume.
-        raise errors.CopyError(
+        raise errors.Interrupted(
             f'the privileged helper cannot copy: {exc}') from exc
 
 

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import time
 
@@ -23,6 +23,7 @@ from cinder_lightbits_federation.copy.devices import Mover
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy import extents
 from cinder_lightbits_federation.copy.extents import Extent
+from cinder_lightbits_federation.copy import tries
 from cinder_lightbits_federation.sizes import MIB
 from cinder_lightbits_federation import timing
 
@@ -44,11 +45,15 @@ class Manner:
 
     :param rate: bytes per second at most; 0 is no limit.
     :param verify: read back what was written, and compare.
+    :param checkpoint: bytes after which to write down how far it is.
+    :param pauses: seconds between the tries of what fails for a while.
     """
 
     rate: int = 0
     verify: bool = False
     checkpoint: int = CHECKPOINT_BYTES
+    pauses: Sequence[float] = dataclasses.field(
+        default_factory=lambda: tries.PAUSES)
 
     @property
     def batch(self) -> int:

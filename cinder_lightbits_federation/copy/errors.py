@@ -18,7 +18,8 @@
      +- CopyError          a copy did not end; nothing of it is in use
          +- Cancelled      somebody asked for its end
          +- Left           the copy is gone on with by somebody else
-             +- Lost       another host has taken it over already
+         |   +- Lost       another host has taken it over already
+         +- Interrupted    this host or its helper does not work for now
          +- Unsuitable     source and target cannot be copied
              +- Touched    the source was used while it was copied
          +- ContentDiffers what was read back is not what was written
@@ -43,6 +44,10 @@ class Left(CopyError):
 
 class Lost(Left):
     """Another host has taken the copy over: touch nothing of it any more."""
+
+
+class Interrupted(CopyError):
+    """This host could not attach, copy or detach; that may pass."""
 
 
 class Unsuitable(CopyError):

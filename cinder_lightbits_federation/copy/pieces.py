@@ -139,7 +139,8 @@ class Pieces:
         """Have a volume of a copy as a device of this host, and nobody else.
 
         Who had it before, a host that has lost the copy, has it no more.
-        After an error access stays: the volume goes.
+        After an error access stays: the volume goes, or whoever goes on
+        takes it over.
         """
         cluster, thing = volume.cluster, volume.thing
         host = self._attacher.host()

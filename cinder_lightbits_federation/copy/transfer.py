@@ -46,6 +46,7 @@ from cinder_lightbits_federation.copy import slots
 from cinder_lightbits_federation.copy.slots import Slots
 from cinder_lightbits_federation.copy.state import Stage
 from cinder_lightbits_federation.copy.state import State
+from cinder_lightbits_federation.copy import tries
 from cinder_lightbits_federation import errors as federation_errors
 from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation.finder import Found
@@ -75,13 +76,17 @@ class Order:
         volume is labelled for; name and recorder are not used.
     :param moves: the source is a volume that goes afterwards, so what
         changes while it is copied is copied too.
-    :param patience: seconds to wait for its turn on the clusters at most.
+    :param patience: seconds to wait at most for its turn on the clusters,
+        and at a time for trouble to pass.
+    :param kept: what has failed for a reason that may pass is gone on with
+        when the copy is asked for again; else it is removed.
     """
 
     source: Found[model.Volume] | Found[model.Snapshot]
     request: CreateRequest
     moves: bool = False
     patience: float = slots.PATIENCE
+    kept: bool = True
 
     @property
     def record(self) -> str:
@@ -104,7 +109,7 @@ class Transfer:
         """Copy, or go on with the copy that the ledger is about.
 
         May take days. Once it has returned, calling it again gives the same
-        answer at once.
+        answer at once. What fails for a while is tried again.
 
         :returns: the new volume, labelled, open to nobody, still under a
             name of the copy's own; see `Pieces.rename`.
@@ -115,8 +120,10 @@ class Transfer:
         :raises Unsuitable: no such copy can be made; of a source that moves
             also that somebody has used it.
         :raises DeadlineExceeded: others were copying for too long.
-        :raises FederationError, LightbitsError, OSError: it failed; what
-            was made is removed as far as the clusters answer.
+        :raises FederationError, LightbitsError, OSError: it failed. If it
+            may go on when what is in its way is gone (`tries.PASSING`), and
+            the order is so, nothing was removed; else what was made is
+            removed as far as the clusters answer.
         """
         return _Copy(self, order, ledger).run()
 
@@ -185,16 +192,36 @@ class _Copy:
 
     def run(self) -> Created:
         """See `Transfer.thick_copy`."""
+        pauses = [item for item in self._tools.manner.pauses
+                  if item <= self._order.patience]
         try:
-            return self._run()
+            return tries.persist(
+                self._run, self._place, self._save, pauses,
+                f'The copy of {self._source.thing.name}')
         except (errors.Left, federation_errors.StoreUnavailable):
             # Somebody goes on with it: the claim ends if it cannot be kept.
             raise
         except Exception as exc:
+            if isinstance(exc, tries.PASSING) and self._is_kept():
+                LOG.warning('The copy of %s ends for now; what it has made '
+                            'stays for when it is asked for again: %s',
+                            self._source.thing.name, exc)
+                raise
             LOG.warning('The copy of %s ends, and what it has made is '
                         'removed: %s', self._source.thing.name, exc)
             self._undo_quietly()
             raise
+
+    def _place(self) -> tuple[int, ...]:
+        """:returns: how far it is; what is further on is greater."""
+        state = self.state
+        return (list(Stage).index(state.stage), len(state.snapshots),
+                state.progress.position)
+
+    def _is_kept(self) -> bool:
+        """Whether something was copied that is to be gone on with."""
+        return self._order.kept and (self.state.stage is not Stage.FIRST
+                                     or self.state.progress.done > 0)
 
     def _undo_quietly(self) -> None:
         try:

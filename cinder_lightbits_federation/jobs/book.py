@@ -250,11 +250,16 @@ class Book:
     def cancel(self, job_id: str) -> Job:
         """Ask for the end of a job. Idempotent.
 
-        One that was never begun ends at once.
+        One that was never begun ends at once. One that has failed may have
+        left something to go on with, which is taken back.
 
         :raises NotPossible: it has ended otherwise.
+        :raises AlreadyUnderWay: it has failed, and another one of the kind
+            and subject is under way.
         """
         job = self.get(job_id)
+        if job.state is JobState.FAILED and job.checkpoint:
+            job = self.resume(job_id)
         if job.state in (JobState.CANCELLED, JobState.CANCELLING):
             return job
         if job.state not in UNFINISHED:

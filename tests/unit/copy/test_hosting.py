@@ -137,6 +137,15 @@ class AttacherTest(base.FederationTestCase):
         self.assertRaises(OSError, use)
         self.assertEqual(2, len(FakeConnector.calls))
 
+    def test_why_the_body_ended_is_what_is_told(self) -> None:
+        def use() -> None:
+            with self.attacher.connected(self.attachment):
+                raise errors.Lost('another host has it')
+
+        FakeConnector.failing = 'disconnect'
+        self.assertRaises(errors.Lost, use)
+        self.assertEqual(2, len(FakeConnector.calls))
+
     def test_its_errors_are_told(self) -> None:
         def use() -> None:
             with self.attacher.connected(self.attachment):
@@ -145,7 +154,7 @@ class AttacherTest(base.FederationTestCase):
         for what, told in (('connect', 'cannot be attached'),
                            ('disconnect', 'cannot be detached')):
             FakeConnector.failing = what
-            self.assertRaisesRegex(errors.CopyError, told, use)
+            self.assertRaisesRegex(errors.Interrupted, told, use)
 
     def test_who_is_admitted(self) -> None:
         self.mock_object(volume_utils, 'brick_get_connector_properties',
@@ -159,7 +168,7 @@ class AttacherTest(base.FederationTestCase):
                     processutils.ProcessExecutionError('no sudo')):
             self.mock_object(volume_utils, 'brick_get_connector_properties',
                              side_effect=exc)
-            self.assertRaisesRegex(errors.CopyError, 'no sudo',
+            self.assertRaisesRegex(errors.Interrupted, 'no sudo',
                                    self.attacher.host)
 
 
@@ -174,7 +183,7 @@ class NoHelperTest(test_base.BaseTestCase):
         device = Device('/dev/nvme987654n1', str(uuidlib.uuid4()))
         for ask in (lambda: mover.copy(device, device, [], True),
                     lambda: mover.differing(device, device, [])):
-            self.assertRaisesRegex(errors.CopyError, 'helper', ask)
+            self.assertRaisesRegex(errors.Interrupted, 'helper', ask)
 
 
 class DaemonTest(test_base.BaseTestCase):

@@ -90,6 +90,15 @@ class MobilityTestCase(test_transfer.CopyTestCase):
         self.mover.copy = moved  # type: ignore[method-assign]
         self.mover.calls.clear()
 
+    def finished(self, job: Any) -> None:
+        """Have another service find a job of one that has died."""
+        self.drv.tear_down()
+        other = self.start_driver(lightbits_default_num_replicas=1)
+        self.equip(other)
+        self.drv = other
+        other._service._runner.look_now()
+        self.wait(lambda: other.desk.book.get(job.id).ended)
+
 
 class MigrateTest(MobilityTestCase):
 
@@ -199,15 +208,6 @@ class MigrateTest(MobilityTestCase):
         self.assertIs(JobState.CANCELLED,
                       self.drv.desk.book.get(job.id).state)
         self.assertEqual(before, self.objects())
-
-    def finished(self, job: Any) -> None:
-        """Have another service find a job of one that has died."""
-        self.drv.tear_down()
-        other = self.start_driver(lightbits_default_num_replicas=1)
-        self.equip(other)
-        self.drv = other
-        other._service._runner.look_now()
-        self.wait(lambda: other.desk.book.get(job.id).ended)
 
     def test_also_for_a_volume_that_is_gone(self) -> None:
         record = self.filled()

@@ -156,6 +156,18 @@ class BookTestCase(base.JobsTestCase):
         self.book.resume(job.id)
         self.assertEqual(JobState.CANCELLING, self.book.cancel(job.id).state)
 
+    def test_a_failed_job_that_has_left_something_is_cancelled(self) -> None:
+        job, claim = self.claimed()
+        self.book.end(job.id, claim, JobState.FAILED, 'why')
+        self.assertRaises(book.NotPossible, self.book.cancel, job.id)
+        again = self.book.resume(job.id)
+        claim = self.book.claim(again, 'stor1')
+        assert claim is not None
+        self.book.save(job.id, claim, {'at': 7}, 7, 9)
+        self.book.end(job.id, claim, JobState.FAILED, 'why')
+        self.assertEqual((JobState.CANCELLING, {'at': 7}), (
+            self.book.cancel(job.id).state, self.book.get(job.id).checkpoint))
+
     def test_a_failed_job_is_resumed_from_where_it_was(self) -> None:
         job, claim = self.claimed()
         self.book.save(job.id, claim, {'at': 7}, 7, 9)
@@ -163,7 +175,6 @@ class BookTestCase(base.JobsTestCase):
         failed = self.book.get(job.id)
         self.assertEqual(('why', None), (failed.error, failed.silent))
         self.assertIsNotNone(failed.ended)
-        self.assertRaises(book.NotPossible, self.book.cancel, job.id)
 
         again = self.book.resume(job.id)
 
