@@ -58,8 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         help='form of the answer (default: table)')
     command.add_argument(
         '--config-file', action='append', default=[], metavar='FILE',
-        help='configuration of the service that attaches, such as '
-             '/etc/nova/nova.conf; may be repeated')
+        help='configuration of a service that attaches, such as '
+             '/etc/nova/nova.conf; may be repeated, and should be for all '
+             'of them, since they must have the same folder for locks')
     command.add_argument(
         '--endpoint', action='append', default=[], metavar='HOST[:PORT]',
         type=_endpoint, dest='endpoints',
@@ -87,7 +88,9 @@ def _patient(arguments: argparse.Namespace) -> doctor.Patient:
         tuple(endpoint for endpoints in arguments.endpoints
               for endpoint in endpoints),
         tuple(doctor.read_other(name, pathlib.Path(name).read_text('utf-8'))
-              for name in arguments.others))
+              for name in arguments.others),
+        tuple((name, folder) for name in arguments.config_file
+              if (folder := settings.lock_folder(name))))
 
 
 def _table(findings: Sequence[doctor.Finding]) -> str:

@@ -28,6 +28,8 @@ import os
 import pathlib
 import shutil
 
+import psutil
+
 from os_brick_ext import client
 from os_brick_ext import conn_props
 from os_brick_ext import fabrics
@@ -45,6 +47,8 @@ NVME_PORTS = frozenset({4420, 8009})
 WORKERS = 16
 # What the access list of a volume holds, for all of its hosts together.
 IP_ACL_ENTRIES = 16
+# What the root of a container is; few hosts have it.
+CONTAINER_FILESYSTEMS = frozenset({'overlay', 'fuse-overlayfs'})
 # What tells a host from others.
 _NAMES = frozenset({'hostnqn', 'hostid'})
 
@@ -89,6 +93,7 @@ class Patient:
     :param etc: where its configuration is.
     :param endpoints: (host, port) of clusters, to be tried.
     :param others: hosts that must have names of their own.
+    :param lock_folders: by each configuration file that says one.
     """
 
     kernel: sysfs.Sysfs
@@ -96,6 +101,7 @@ class Patient:
     etc: pathlib.Path
     endpoints: tuple[tuple[str, int], ...] = ()
     others: tuple[OtherHost, ...] = ()
+    lock_folders: tuple[tuple[str, str], ...] = ()
 
 
 def parse_endpoint(text: str) -> list[tuple[str, int]]:
@@ -252,16 +258,48 @@ def _by_kernel(chosen: settings.Settings) -> Iterator[Finding]:
 
 def _locks(patient: Patient) -> Iterator[Finding]:
     folder = patient.chosen.lock_folder
-    if not folder:
+    if len({os.path.realpath(found)
+            for _file, found in patient.lock_folders}) > 1:
+        yield Finding(
+            'locks', State.ERROR, 'services have different folders: '
+            + ', '.join(f'{found} in {file}'
+                        for file, found in patient.lock_folders),
+            'set [os_brick_ext] lock_path to the same folder for all of '
+            'them; else one ends connections that another needs')
+    elif not folder:
         yield Finding(
             'locks', State.WARNING, 'no folder in the files that were read',
-            'give --config-file; one of them must set [oslo_concurrency] '
-            'lock_path or [os_brick] lock_path')
+            'give --config-file; one of them must set lock_path in '
+            '[os_brick_ext], [os_brick] or [oslo_concurrency]')
     elif not os.path.isdir(folder):
         yield Finding('locks', State.ERROR, f'{folder} is missing',
                       'make it, writable for all services of this host')
     else:
         yield Finding('locks', State.OK, folder)
+
+
+def _container(patient: Patient) -> Iterator[Finding]:
+    """What belongs to one container ends with it, and no other sees it."""
+    for path, remedy in (
+            (patient.chosen.lock_folder,
+             'mount a folder of the host there, the same in all containers '
+             'that attach volumes'),
+            (str(patient.etc / 'nvme'),
+             "mount the host's there, or access ends when the container is "
+             'made anew, with another name')):
+        if path and _filesystem(path) in CONTAINER_FILESYSTEMS:
+            yield Finding('container', State.WARNING,
+                          f'{path} seems to be of this container alone',
+                          remedy)
+
+
+def _filesystem(path: str) -> str:
+    """:returns: type of the file system that a path is in."""
+    real = pathlib.Path(os.path.realpath(path))
+    mounts = {part.mountpoint: part.fstype
+              for part in psutil.disk_partitions(all=True)}
+    return next((mounts[str(folder)] for folder in (real, *real.parents)
+                 if str(folder) in mounts), '')
 
 
 def _addresses(_patient: Patient) -> Iterator[Finding]:
@@ -323,5 +361,5 @@ def _connections(patient: Patient) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (
-    _modules, _multipath, _names, _twins, _way, _locks, _addresses,
-    _endpoints, _connections)
+    _modules, _multipath, _names, _twins, _way, _locks, _container,
+    _addresses, _endpoints, _connections)

@@ -69,8 +69,8 @@ class Locks:
         """
         if not self._folder:
             raise errors.NotReady(
-                'neither [os_brick] lock_path nor [oslo_concurrency] '
-                'lock_path is set')
+                'no lock_path is set in [os_brick_ext], [os_brick] or '
+                '[oslo_concurrency]')
         path = os.path.join(self._folder, f'{PREFIX}{name}')
         try:
             descriptor = timing.wait_until(
@@ -93,12 +93,14 @@ def _open(path: str) -> int:
 
     With O_CREAT the kernel may refuse files of others in a folder that all
     may write to, so that is asked for only when there is no file.
+
+    :raises FileExistsError: another service makes it at this moment.
     """
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         descriptor = os.open(
-            path, os.O_RDONLY | os.O_CLOEXEC | os.O_CREAT, 0o644)
+            path, os.O_RDONLY | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL, 0o644)
         with contextlib.suppress(PermissionError):
             # Another service must be able to open it, whatever our umask.
             os.fchmod(descriptor, 0o644)
@@ -121,7 +123,10 @@ def _release(path: str, descriptor: int, shared: bool) -> None:
 
 def _try(path: str, shared: bool) -> int | None:
     """:returns: a descriptor that holds the lock, or None."""
-    descriptor = _open(path)
+    try:
+        descriptor = _open(path)
+    except FileExistsError:
+        return None
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)

@@ -53,6 +53,13 @@ OPTS: list[cfg.Opt] = [
             (NATIVE, 'by the kernel alone; the discovery client is not '
                      'needed and must not run')],
         help='How this host connects to Lightbits clusters.'),
+    cfg.StrOpt(
+        'lock_path',
+        help='Folder of the locks by which the services of this host agree, '
+             'the same for all that attach Lightbits volumes and writable '
+             'for each. By default that of [os_brick] lock_path or '
+             '[oslo_concurrency] lock_path, which packages set to another '
+             'folder for each service.'),
     cfg.FloatOpt(
         'connect_timeout', default=60.0, min=1.0, max=600.0,
         help='Seconds within which a volume must appear on this host.'),

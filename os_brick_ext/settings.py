@@ -22,6 +22,10 @@ from oslo_config import cfg
 
 from os_brick_ext import options
 
+LOCK_PATH = 'lock_path'
+# Where it may be set; the first that is counts.
+LOCK_GROUPS = (options.GROUP, options.BRICK_GROUP, 'oslo_concurrency')
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
@@ -74,9 +78,29 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
     """
     own = conf[options.GROUP]
     return Settings(
-        **{opt.dest: own[opt.dest] for opt in options.OPTS},
+        **{opt.dest: own[opt.dest] for opt in options.OPTS
+           if opt.dest != LOCK_PATH},
         discovery_folder=conf.os_brick.lightos_discovery_client_dir_path,
         discovery_address=conf.os_brick.lightos_discovery_client_address,
         discovery_port=conf.os_brick.lightos_discovery_client_port,
-        lock_folder=(conf.os_brick.lock_path
-                     or conf.oslo_concurrency.lock_path or ''))
+        lock_folder=_lock_folder(conf))
+
+
+def lock_folder(path: str) -> str:
+    """:returns: the folder of locks by one configuration file alone.
+
+    Empty if it says nothing of it.
+
+    :param path: of the file.
+    :raises cfg.Error: it cannot be read.
+    """
+    conf = cfg.ConfigOpts()
+    for group in LOCK_GROUPS:
+        conf.register_opt(cfg.StrOpt(LOCK_PATH), group=group)
+    conf([], default_config_files=[path], default_config_dirs=[])
+    return _lock_folder(conf)
+
+
+def _lock_folder(conf: cfg.ConfigOpts) -> str:
+    return next(filter(None, (
+        conf[group][LOCK_PATH] for group in LOCK_GROUPS)), '')

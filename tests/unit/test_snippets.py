@@ -236,7 +236,20 @@ class SnippetsTestCase(LoadedTestCase):
             self.assertEqual({FILES}, {str(path.parent) for path in paths})
         volumes = read_yaml('kolla-ansible/globals.yml')[
             'cinder_volume_extra_volumes']
-        self.assertEqual([f'/etc/lightbits:{FILES}:ro'], volumes)
+        self.assertEqual(f'/etc/lightbits:{FILES}:ro', volumes[0])
+
+    def test_names_of_the_host_are_mounted_for_writing(self) -> None:
+        variables = read_yaml('kolla-ansible/globals.yml')
+        for service in ('cinder_volume', 'cinder_backup', 'nova_compute'):
+            self.assertIn('/etc/nvme:/etc/nvme',
+                          variables[f'{service}_extra_volumes'])
+        place = read_yaml('openstack-helm/values.yaml')['pod']['mounts'][
+            'cinder_volume']['cinder_volume']
+        volume, mount = (next(
+            item for item in place[what] if item['name'] == 'etcnvme')
+            for what in ('volumes', 'volumeMounts'))
+        self.assertEqual({'name': 'etcnvme', 'mountPath': '/etc/nvme'}, mount)
+        self.assertEqual('/etc/nvme', volume['hostPath']['path'])
 
     def assert_mounted(self, secret: Mapping[str, Any],
                        volumes: list[dict[str, Any]],
@@ -244,7 +257,7 @@ class SnippetsTestCase(LoadedTestCase):
                        sections: Sections) -> None:
         self.assertEqual([(volumes[0]['name'], FILES, True)], [
             (item['name'], item['mountPath'], item['readOnly'])
-            for item in mounts])
+            for item in mounts if item['name'] == volumes[0]['name']])
         self.assertEqual(volumes[0]['secret']['secretName'],
                          secret['metadata']['name'])
         self.assertEqual({path.name for path in files_of(sections)},

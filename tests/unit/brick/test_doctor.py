@@ -25,6 +25,7 @@ import shutil
 from unittest import mock
 
 from oslo_config import cfg
+import psutil
 
 from os_brick_ext import cli
 from os_brick_ext import doctor
@@ -47,6 +48,16 @@ class ExaminationTest(base.BrickTestCase):
                                return_value=['192.0.2.1'])
         self.addresses = addresses.start()
         self.addCleanup(addresses.stop)
+        mounts = mock.patch('psutil.disk_partitions', autospec=True)
+        self.mounts = mounts.start()
+        self.addCleanup(mounts.stop)
+        self.mount(('/', 'ext4'))
+
+    def mount(self, *mounts: tuple[str, str]) -> None:
+        """Have file systems: where they are, and their types."""
+        self.mounts.return_value = [
+            psutil._ntuples.sdiskpart('none', place, kind, 'rw')
+            for place, kind in mounts]
 
     def patient(self, *endpoints: tuple[str, int],
                 others: tuple[doctor.OtherHost, ...] = (),
@@ -160,6 +171,28 @@ class ExaminationTest(base.BrickTestCase):
         self.assertEqual([WARNING], self.states('locks', lock_folder=''))
         self.assertEqual([ERROR], self.states(
             'locks', lock_folder=f'{self.folder}/none'))
+
+    def test_locks_of_several_services(self) -> None:
+        one, link, two = (os.path.join(self.folder, name)
+                          for name in ('locks', 'link', 'two'))
+        os.symlink(one, link)
+        for other, state in ((link, OK), (two, ERROR)):
+            finding, = doctor._locks(dataclasses.replace(
+                self.patient(),
+                lock_folders=(('nova.conf', one), ('cinder.conf', other))))
+            self.assertEqual(state, finding.state)
+        self.assertIn(f'{one} in nova.conf, {two} in cinder.conf',
+                      finding.found)
+
+    def test_a_container_with_files_of_its_own(self) -> None:
+        self.mount(('/', 'overlay'))
+        self.assertEqual([WARNING, WARNING], self.states('container'))
+        self.mount(('/', 'overlay'), (self.locks, 'tmpfs'),
+                   (f'{self.etc}/nvme', 'ext4'))
+        self.assertNotIn('container', self.examine())
+        self.mount(('/', 'overlay'), (self.locks, 'tmpfs'))
+        finding, = self.examine()['container']
+        self.assertIn(f'{self.etc}/nvme', finding.found)
 
     def test_addresses(self) -> None:
         self.addresses.return_value = []
@@ -312,6 +345,20 @@ class CommandTest(base.BrickTestCase):
                          patient.endpoints)
         self.assertEqual(('native', '/locks'), (
             patient.chosen.mode, patient.chosen.lock_folder))
+
+    def test_each_service_has_its_folder_for_locks(self) -> None:
+        """The files are not merged for that."""
+        self.answer(OK)
+        texts = {'nova': '[oslo_concurrency]\nlock_path = /nova\n',
+                 'ours': '[oslo_concurrency]\nlock_path = /x\n'
+                         '[os_brick]\nlock_path = /y\n'
+                         '[os_brick_ext]\nlock_path = /ours\n',
+                 'none': '[os_brick_ext]\nmode = native\n'}
+        paths = self.create_tempfiles(list(texts.items()), '.conf')
+        self.run_it(*(word for path in paths
+                      for word in ('--config-file', path)))
+        self.assertEqual(((paths[0], '/nova'), (paths[1], '/ours')),
+                         self.examine.call_args.args[0].lock_folders)
 
     def test_misuse(self) -> None:
         for words, text in (

@@ -15,9 +15,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import fixtures
 from oslotest import base as test_base
@@ -121,6 +123,22 @@ class LocksTest(test_base.BaseTestCase):
         with open(path, 'w'):
             os.chmod(path, 0o444)
         self.take('one')
+
+    def test_files_that_others_make_at_this_moment(self) -> None:
+        """As the kernel guards folders that all may write to."""
+        real = os.open
+        path = os.path.join(self.folder, f'{locks.PREFIX}one')
+
+        def other_was_faster(name: str, flags: int, *mode: int) -> int:
+            if flags & os.O_CREAT and not os.path.exists(path):
+                with open(path, 'x'):
+                    pass
+                if not flags & os.O_EXCL:
+                    raise PermissionError(errno.EACCES, name)
+            return real(name, flags, *mode)
+
+        with mock.patch('os.open', other_was_faster):
+            self.take('one')
 
     def test_a_folder_that_cannot_be_used(self) -> None:
         for folder, words in (('', 'lock_path'),

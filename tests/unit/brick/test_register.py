@@ -179,6 +179,12 @@ class SettingsTest(test_base.BaseTestCase):
         self.conf.config(group='os_brick', lock_path=None)
         self.conf.config(group='oslo_concurrency', lock_path='/common')
         self.assertEqual('/common', settings.load().lock_folder)
+        self.conf.config(group='os_brick', lock_path='/brick')
+        self.conf.config(group='os_brick_ext', lock_path='/own')
+        self.assertEqual('/own', settings.load().lock_folder)
+        self.conf.config(group='os_brick_ext', lock_path=None)
+        self.assertEqual('/brick', settings.load().lock_folder)
+        self.conf.config(group='os_brick', lock_path=None)
         self.conf.config(group='oslo_concurrency', lock_path=None)
         self.assertEqual('', settings.load().lock_folder)
 
