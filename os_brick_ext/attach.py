@@ -37,7 +37,8 @@ from os_brick_ext import ways
 LOG = logging.getLogger(__name__)
 
 # Seconds after which the kernel is told to look for volumes itself, in case
-# it missed what the array told it.
+# it missed what the array told it; then again after twice as many. Where a
+# number is used anew, the first look may end the old volume and no more.
 RESCAN_AFTER = 2.0
 # Seconds of the first pause where the kernel says that a volume has come:
 # many who look in vain meanwhile would hold up those whose has.
@@ -287,16 +288,16 @@ class _Arrival:
         self._deadline = deadline
         self._rescan = rescan
         self._judge = judge
-        self._rescanned = False
+        self._rescan_at = RESCAN_AFTER
 
     def __call__(self) -> sysfs.Namespace | None:
         found = self._way.find(self._props.key)
         if found is not None and found.usable:
             return found
         self._way.tend(self._props, self._deadline)
-        if (not self._rescanned
-                and self._deadline.elapsed() >= RESCAN_AFTER):
-            self._rescanned = True
+        elapsed = self._deadline.elapsed()
+        if elapsed >= self._rescan_at:
+            self._rescan_at = 2 * elapsed
             self._rescan(self._props.subsystem_nqn)
         self._judge(self._props, self._deadline)
         return None

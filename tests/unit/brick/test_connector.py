@@ -179,6 +179,21 @@ class BothWays(base.BrickTestCase):
         self.assertEqual(['rescan nvme0', 'rescan nvme1'], [
             call for call in self.kernel.calls if 'rescan' in call])
 
+    def test_events_that_were_lost_more_than_once(self) -> None:
+        """As where a new volume has the number of an old one."""
+        self.useFixture(fixtures.MockPatchObject(attach, 'RESCAN_AFTER', 0.1))
+        self.kernel.client_connects(self.nqn)
+        self.kernel.deaf.update(('events', 'rescan'))
+        self.kernel.grant(self.nqn, VOLUME)
+        with self.in_background(
+                lambda: self.connector().connect_volume(
+                    self.data)) as outcome:
+            self.eventually(lambda: 'rescan nvme1' in self.kernel.calls)
+            self.kernel.deaf.discard('rescan')
+        self.assertEqual('block', outcome[0]['type'])
+        self.assertEqual(
+            2, self.kernel.calls.count('rescan nvme0'))
+
     def test_several_clusters_at_once(self) -> None:
         self.attached()
         other = self.cluster(2)
@@ -377,35 +392,6 @@ class NativeTest(BothWays):
             self.properties(2, self.nqn), None)
         self.assertEqual([], self.kernel.controllers(self.nqn))
         self.assertEqual([], self.kernel.devices())
-
-    def test_another_service_leaves_the_cluster_meanwhile(self) -> None:
-        with self.in_background(
-                lambda: self.connector().connect_volume(
-                    self.data)) as outcome:
-            self.eventually(
-                lambda: len(self.kernel.controllers(self.nqn)) == 2)
-            # Nothing of the cluster is to be seen on the host yet, but
-            # somebody waits for it.
-            self.connector().disconnect_volume(
-                self.properties(2, self.nqn), None)
-            self.assertEqual(2, len(self.kernel.controllers(self.nqn)))
-            self.kernel.grant(self.nqn, VOLUME)
-        self.assertEqual('block', outcome[0]['type'])
-
-    def test_an_administrator_ends_the_connections_meanwhile(self) -> None:
-        with self.in_background(
-                lambda: self.connector().connect_volume(
-                    self.data)) as outcome:
-            self.eventually(
-                lambda: len(self.kernel.controllers(self.nqn)) == 2)
-            for name in self.kernel.controllers(self.nqn):
-                self.kernel.delete_controller(name, self.nqn)
-            self.eventually(
-                lambda: len(self.kernel.controllers(self.nqn)) == 2)
-            self.kernel.grant(self.nqn, VOLUME)
-        self.assertEqual('block', outcome[0]['type'])
-        self.assertEqual(4, len([
-            call for call in self.kernel.calls if 'connect' in call]))
 
 
 class WithoutMultipathTest(base.BrickTestCase):

@@ -24,6 +24,7 @@ from unittest import mock
 import fixtures
 from oslo_config import cfg
 
+from os_brick_ext import attach
 from os_brick_ext import claims
 from os_brick_ext import conn_props
 from os_brick_ext import connector
@@ -243,6 +244,30 @@ class UsersTest(base.NativeTestCase):
             self.assertEqual([], self.calls('delete'))
             self.kernel.grant(self.nqn, VOLUME)
         self.assertEqual([str(self.kernel.dev / 'nvme0n1')], outcome)
+
+    def test_one_that_leaves_while_another_waits(self) -> None:
+        self.kernel.withdraw(self.nqn, VOLUME)
+        with self.in_background(self.connect) as outcome:
+            self.eventually(lambda: self.connected() == 3)
+            # Nothing of the cluster is to be seen on the host yet.
+            self.connector().disconnect_volume(
+                self.properties(2, self.nqn), None)
+            self.assertEqual([], self.calls('delete'))
+            self.kernel.grant(self.nqn, VOLUME)
+        self.assertEqual([str(self.kernel.dev / 'nvme0n1')], outcome)
+
+    def test_connections_that_end_while_one_waits(self) -> None:
+        """As when an administrator does it."""
+        self.useFixture(fixtures.MockPatchObject(attach, 'RESCAN_AFTER', 0.0))
+        self.kernel.withdraw(self.nqn, VOLUME)
+        with self.in_background(self.connect) as outcome:
+            self.eventually(lambda: self.calls('rescan'))
+            for name in self.kernel.controllers(self.nqn):
+                self.kernel.delete_controller(name, self.nqn)
+            self.eventually(lambda: self.connected() == 3)
+            self.kernel.grant(self.nqn, VOLUME)
+        self.assertEqual([str(self.kernel.dev / 'nvme0n1')], outcome)
+        self.assertEqual(6, len(self.calls('connect')))
 
     def test_connections_to_others_are_left_alone(self) -> None:
         name = 'nqn.2019-09.com.example:array'
