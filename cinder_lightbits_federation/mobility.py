@@ -274,7 +274,7 @@ class MobilityMixin:
 
     def _moved(self, volume: Any, request: CreateRequest) -> Created:
         with self._job(MIGRATE, volume) as ledger:
-            return self._relocation().move(request, ledger)
+            return self._relocation().move(request, ledger, ledger.again)
 
     @contextlib.contextmanager
     def _job(self, kind: str, volume: Any) -> Iterator[HeldJob]:

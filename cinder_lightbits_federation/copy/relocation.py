@@ -78,7 +78,8 @@ class Relocation:
         self._transfer = transfer
         self._federation = transfer.federation
 
-    def move(self, request: CreateRequest, ledger: Ledger) -> Created:
+    def move(self, request: CreateRequest, ledger: Ledger,
+             again: bool = False) -> Created:
         """Move a volume off its cluster, or go on with its move.
 
         Somebody may attach it meanwhile: it is left where it is then.
@@ -86,6 +87,9 @@ class Relocation:
         :param request: the volume as it is and what is asked of its new
             place; its own cluster is excluded. Its recorder writes the new
             location, when all data is there.
+        :param again: who had asked before was told that it has failed. A
+            move that the record tells all the same is ended then, and the
+            volume is moved once more; else it is ended, and that is all.
         :returns: the volume where it is now.
         :raises Cancelled: all is as before.
         :raises Lost: another host has the move.
@@ -93,6 +97,8 @@ class Relocation:
             it meanwhile; all is as before.
         :raises NoClusterFits: no other cluster takes it.
         """
+        if again:
+            self._end_earlier(request, ledger)
         return self._complete(request, ledger, lambda: self._move(request))
 
     def clone(self, source: Found[model.Volume] | Found[model.Snapshot],
@@ -123,6 +129,16 @@ class Relocation:
             return False
         self._finish(ref, self._transfer.copied(ref.name_id, state), state)
         return True
+
+    def _end_earlier(self, request: CreateRequest, ledger: Ledger) -> None:
+        """End a move that the record tells, unless it is the asked one."""
+        ref = request.ref
+        state = State.parse(ledger.load())
+        if (state is None or not _names(ref.location, state.target)
+                or request.only == ref.cluster_uuid):
+            return
+        self._finish(ref, self._transfer.copied(ref.name_id, state), state)
+        ledger.save({}, 0, 0)
 
     def _move(self, request: CreateRequest) -> Order:
         source = self._federation.finder.volume(

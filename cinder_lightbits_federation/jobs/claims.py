@@ -44,9 +44,12 @@ class HeldJob:
 
     :ivar book: where it is written down.
     :ivar job: as it was when it was taken.
+    :ivar again: it had failed, and is asked for once more.
     """
 
-    def __init__(self, book: Book, job: Job, claim: str) -> None:
+    def __init__(self, book: Book, job: Job, claim: str, again: bool = False
+                 ) -> None:
+        self.again = again
         self.book = book
         self.job = job
         self.claim = claim
@@ -95,9 +98,10 @@ class Desk:
         self._claims: set[str] = set()
         self._stopped: threading.Event | None = None
 
-    def take(self, job: Job) -> HeldJob | None:
+    def take(self, job: Job, again: bool = False) -> HeldJob | None:
         """Claim a job.
 
+        :param again: see `HeldJob`.
         :returns: None if somebody else has it.
         """
         claim = self.book.claim(job, self._host)
@@ -105,7 +109,7 @@ class Desk:
             return None
         # Before the claim is kept alive: if this fails nobody does the job,
         # so others have to be able to claim it.
-        held = HeldJob(self.book, self.book.get(job.id), claim)
+        held = HeldJob(self.book, self.book.get(job.id), claim, again)
         with self._lock:
             self._claims.add(claim)
             if self._stopped is None:
@@ -121,8 +125,8 @@ class Desk:
 
         :raises AlreadyUnderWay: another process does it.
         """
-        job = self._job(kind, subject, parameters)
-        held = self.take(job)
+        job, again = self._job(kind, subject, parameters)
+        held = self.take(job, again)
         if held is None:
             raise AlreadyUnderWay(self.book.get(job.id))
         return held
@@ -174,14 +178,15 @@ class Desk:
             stopped.set()
 
     def _job(self, kind: str, subject: str, parameters: Mapping[str, Any]
-             ) -> Job:
+             ) -> tuple[Job, bool]:
+        """:returns: the job to take, and whether it had failed."""
         last = self.book.latest(kind, subject)
         if last is not None and last.state is JobState.FAILED:
-            return self.book.resume(last.id, parameters)
+            return self.book.resume(last.id, parameters), True
         try:
-            return self.book.add(kind, subject, parameters)
+            return self.book.add(kind, subject, parameters), False
         except AlreadyUnderWay as exc:
-            return exc.job
+            return exc.job, False
 
     def _drop(self, held: HeldJob) -> None:
         with self._lock:

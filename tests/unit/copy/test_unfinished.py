@@ -15,12 +15,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import dataclasses
 from typing import Any
 from unittest import mock
 
 from cinder import exception
 
 from cinder_lightbits_federation.copy.relocation import Relocation
+from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.records import LocationRecord
 from tests.copying import files
 from tests.unit.copy import test_mobility
@@ -37,8 +39,11 @@ class UnfinishedTestCase(test_mobility.MobilityTestCase):
         self.content = files.content(self.path(self.record))
         self.recorded = LocationRecord.record
 
-    def when_recorded(self, act: Callable[[], object]) -> None:
-        """Have something happen when the record names the new place."""
+    def when_recorded(self, act: Callable[[], object]) -> Any:
+        """Have something happen when the record names the new place.
+
+        :returns: what ends that.
+        """
         def recording(record: LocationRecord, location: Any) -> None:
             self.recorded(record, location)
             act()
@@ -46,6 +51,7 @@ class UnfinishedTestCase(test_mobility.MobilityTestCase):
         patched = mock.patch.object(LocationRecord, 'record', recording)
         patched.start()
         self.addCleanup(patched.stop)
+        return patched
 
     def fails(self, status: int, count: int | None = None) -> None:
         """Let the new cluster refuse to rename."""
@@ -159,3 +165,45 @@ class WithoutNameTest(UnfinishedTestCase):
         self.assertRaises(exception.MetadataUpdateFailure,
                           self.drv.initialize_connection, volume,
                           base.connector(1))
+
+
+class LeftTest(UnfinishedTestCase):
+    """The old volume could not be removed."""
+
+    def left(self) -> None:
+        home = self.arrays[self.home]
+        recording = self.when_recorded(lambda: home.fault(
+            'status', route='volumes.delete', status=403))
+        self.assertRaisesRegex(exception.VolumeBackendAPIException, '403',
+                               self.migrate, self.record)
+        recording.stop()
+        home.clear_faults()
+        self.assertEqual(1, len(self.objects()[self.home]))
+
+    def test_a_later_move_moves(self) -> None:
+        self.left()
+        self.assertIs(True, self.migrate(self.record))
+        self.assertEqual([], self.objects()[self.there])
+        self.assertEqual(self.home, self.on(self.record)[0])
+        self.assertEqual(self.content, files.content(self.path(self.record)))
+        job, = self.drv.desk.book.all()
+        self.assertIs(JobState.DONE, job.state)
+
+    def test_one_to_where_it_is_ends_the_first(self) -> None:
+        self.left()
+        self.mover.calls.clear()
+        request = dataclasses.replace(self.request(self.record),
+                                      only=self.arrays[self.there].uuid)
+        with self.drv._job('migrate', self.record) as held:
+            self.relocation.move(request, held, held.again)
+        self.assertEqual([], self.mover.calls)
+        self.at_its_end()
+
+    def test_who_asks_for_it_once_more_ends_it_first(self) -> None:
+        """Nothing of the first move stays when the second one fails."""
+        self.left()
+        self.arrays[self.home].fault('status', route='volumes.create',
+                                     status=403)
+        self.assertRaises(exception.CinderException, self.migrate,
+                          self.record)
+        self.at_its_end()
