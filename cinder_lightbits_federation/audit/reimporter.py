@@ -49,6 +49,7 @@ from cinder_lightbits_federation.audit.restoring import Circumstances
 from cinder_lightbits_federation.audit.restoring import Rows
 from cinder_lightbits_federation.audit import steps
 from cinder_lightbits_federation.audit.steps import Step
+from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
@@ -263,16 +264,43 @@ class Reimporter:
         place = record.location
         if place is not None and place.object_uuid is not None:
             self._prove_gone(record, place, deadline)
-        step.about_to({'status': record.status}, {'status': 'error'})
+        attached = ([item.id for item in books.attachments]
+                    if isinstance(record, VolumeRecord) else [])
+        before, after = {'status': record.status}, {'status': 'error'}
+        if not attached:
+            step.about_to(before, after)
+            if not self._records.amend(record, {}, after):
+                raise Declined('its record was changed meanwhile')
+            return
+        step.about_to(
+            {**before, exports.ATTACHMENTS: self._attachments(attached)},
+            {**after, exports.ATTACHMENTS: []})
         # Last: it counts as found until its status is set.
-        after: dict[str, Any] = {'status': 'error'}
-        if isinstance(record, VolumeRecord):
-            attached = [item.id for item in books.attachments]
-            self._clerk.detach(record.id, attached)
-            if attached:
-                record, _books = self._record(step.task.finding)
+        self._clerk.detach(record.id, attached)
+        self._condemn_detached(step.task.finding, after)
+
+    def _condemn_detached(self, finding: Finding, after: Mapping[str, Any]
+                          ) -> None:
+        """Set the status of a volume whose attachments are over by now.
+
+        :raises RecordLost: somebody else has changed it; nothing takes the
+            end of the attachments back.
+        """
+        try:
+            record, _books = self._record(finding)
+        except Declined as exc:
+            raise errors.RecordLost(f'its attachments were ended, and then '
+                                    f'{exc}') from exc
         if not self._records.amend(record, {}, after):
-            raise Declined('its record was changed meanwhile')
+            raise errors.RecordLost('its attachments were ended, and then '
+                                    'its record was changed by somebody '
+                                    'else')
+
+    def _attachments(self, ids: Iterable[str]) -> list[Row]:
+        """:returns: the rows of attachments, for the way back."""
+        found = (self._clerk.row(exports.ATTACHMENTS, row_id)
+                 for row_id in ids)
+        return [row for row in found if row is not None]
 
     def _prove_gone(self, record: Record, place: Location,
                     deadline: Deadline) -> None:
@@ -310,7 +338,8 @@ class Reimporter:
                 if item.host is not None and item.host.nqn not in thing.acl]
         if not gone or model.ALLOW_ANY in thing.acl:
             return
-        step.about_to({exports.ATTACHMENTS: gone}, {exports.ATTACHMENTS: []})
+        step.about_to({exports.ATTACHMENTS: self._attachments(gone)},
+                      {exports.ATTACHMENTS: []})
         self._clerk.detach(record.id, gone)
 
     # What is there now
