@@ -14,14 +14,14 @@
 
 source "$LIGHTBITS_DIR/devstack/lib/lightbits"
 
-if is_service_enabled cinder; then
+# A node that has only nova-compute gets the host side.
+if is_service_enabled cinder n-cpu; then
     case "$1 ${2:-}" in
         "stack pre-install")
             check_lightbits_settings
             prepare_lightbits_host
             ;;
         "stack install")
-            echo_summary "Installing the Lightbits volume driver"
             install_lightbits
             ;;
         "stack post-config")
@@ -38,6 +38,7 @@ if is_service_enabled cinder; then
             ;;
         "unstack ")
             stop_lightbits_volume_service
+            cleanup_lightbits_connectors
             ;;
         "clean ")
             cleanup_lightbits

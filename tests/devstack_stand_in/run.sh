@@ -72,9 +72,13 @@ function configure_services {
     local backend names=""
     rm -f "${CINDER_CONF}" "${NOVA_CONF}"
     rm -rf "${CINDER_CONF_DIR}/rootwrap.d" "${NOVA_CONF_DIR}/rootwrap.d"
-    mkdir -p "${CINDER_CONF_DIR}" "${NOVA_CONF_DIR}" "${GLANCE_CONF_DIR}"
+    mkdir -p "${NOVA_CONF_DIR}" "${GLANCE_CONF_DIR}"
     iniset "${NOVA_CONF}" oslo_messaging_notifications driver messagingv2
     iniset "${GLANCE_API_CONF}" oslo_messaging_notifications driver messagingv2
+    if ! is_service_enabled cinder; then
+        return
+    fi
+    mkdir -p "${CINDER_CONF_DIR}"
     iniset "${CINDER_CONF}" DEFAULT rpc_response_timeout 120
     iniset "${CINDER_CONF}" database connection \
         "mysql+pymysql://root:database@127.0.0.1/cinder?charset=utf8"

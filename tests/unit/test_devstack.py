@@ -343,7 +343,8 @@ class HostTestCase(PluginTestCase):
     def test_every_service_that_attaches(self) -> None:
         machine = self.real(LIGHTBITS_OS_BRICK_EXT='True',
                             LIGHTBITS_OS_BRICK_EXT_MODE='native',
-                            USE_CINDER_FOR_GLANCE='True')
+                            USE_CINDER_FOR_GLANCE='True',
+                            ENABLED_SERVICES='c-api,c-vol,n-cpu,g-api')
         self.succeed(machine, 'stack', 'stack')
         self.assertIn(f'setup_develop {source.ROOT} os-brick',
                       machine.calls())

@@ -21,6 +21,7 @@ import fixtures
 
 from tests.devstack_stand_in import devstack
 from tests.unit import test_devstack
+from tests.unit import test_devstack_compute
 from tests.unit import test_devstack_copies
 from tests.unit import test_devstack_services
 
@@ -56,4 +57,8 @@ class HostTestCase(test_devstack.HostTestCase):
 
 
 class CopyFiltersTestCase(test_devstack_copies.CopyFiltersTestCase):
+    kind = devstack.DevStack
+
+
+class ComputeTestCase(test_devstack_compute.ComputeTestCase):
     kind = devstack.DevStack
