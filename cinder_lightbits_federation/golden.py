@@ -200,6 +200,19 @@ class Golden:
         if ticket is not None:
             ticket.end(self._placer.reservations)
 
+    def expire(self) -> None:
+        """End what has taken too long. Idempotent; to be called often.
+
+        Cinder does not tell the driver when it gives a volume up before it
+        is made. Until then other hosts wait for its image.
+        """
+        limit = time.monotonic() - self.policy.patience
+        with self._guard:
+            old = [name_id for name_id, ticket in self._tickets.items()
+                   if ticket.since < limit]
+        for name_id in old:
+            self.forget(name_id)
+
     def stop(self) -> None:
         """Give back all that is held. Idempotent."""
         for name_id in list(self._tickets):
@@ -349,7 +362,7 @@ class Golden:
         try:
             return locks.acquire(
                 self._get_lock, name, Deadline.after(self.policy.patience),
-                self._expire)
+                self.expire)
         except DeadlineExceeded as exc:
             LOG.info('Not waiting any longer for a golden image: %s', exc)
             return None
@@ -361,19 +374,6 @@ class Golden:
     def _take(self, name_id: str) -> Ticket | None:
         with self._guard:
             return self._tickets.pop(name_id, None)
-
-    def _expire(self) -> None:
-        """End what has taken too long.
-
-        Cinder does not tell the driver when it gives a volume up before it
-        is made.
-        """
-        limit = time.monotonic() - self.policy.patience
-        with self._guard:
-            old = [name_id for name_id, ticket in self._tickets.items()
-                   if ticket.since < limit]
-        for name_id in old:
-            self.forget(name_id)
 
     def _keep(self, ref: VolumeRef, ticket: Ticket) -> None:
         deadline = self._deadline()

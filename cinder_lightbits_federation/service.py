@@ -237,6 +237,7 @@ class Service:
 
         :returns: something that differs when states have to be applied.
         """
+        self.federation.golden.expire()
         registry = self.federation.registry
         found = self.shared.exchange(registry.clusters, self._report()).stamp
         self._bar(self.shared.strangers(registry.clusters))

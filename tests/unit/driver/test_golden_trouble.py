@@ -144,6 +144,16 @@ class TroubleTest(base.GoldenTestCase):
         self.assertEqual(1, len(self.hidden()))
         self.assertEqual({}, drv.federation.golden._tickets)
 
+    def test_another_host_waits_no_longer_either(self) -> None:
+        """Nobody else asks the first one for anything."""
+        drv = self.golden_driver(lightbits_golden_image_patience=0.2)
+        drv.clone_image(self.context, self.volume(2), None, base.meta(), None)
+        began = time.monotonic()
+        self.boot(self.drv)
+        self.assertLess(time.monotonic() - began, 20)
+        self.assertEqual(1, len(self.hidden()))
+        self.assertEqual({}, drv.federation.golden._tickets)
+
     def test_a_clone_of_something_else_after_all(self) -> None:
         """Cinder's cache may have the image and the driver not."""
         source = self.made(self.drv, 2)
