@@ -123,6 +123,9 @@ class Attacher:
         seen = (f'{found.name} has {found.paths} usable paths and '
                 f'{found.size} bytes' if found
                 else 'the cluster does not show it to this host')
+        if found and not found.has_node:
+            seen += (f', but there is no {found.node}; does a container have '
+                     'a /dev of its own?')
         return (f'volume {props.volume_uuid} did not appear within '
                 f'{self._settings.connect_timeout:g} s: {seen}; connected: '
                 f'{states or "nothing"}')

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent import futures
+import contextlib
 import dataclasses
 import enum
 import ipaddress
@@ -32,7 +33,9 @@ import psutil
 
 from os_brick_ext import client
 from os_brick_ext import conn_props
+from os_brick_ext import discovery
 from os_brick_ext import fabrics
+from os_brick_ext import files
 from os_brick_ext import host
 from os_brick_ext import options
 from os_brick_ext import probe
@@ -246,6 +249,14 @@ def _by_kernel(chosen: settings.Settings) -> Iterator[Finding]:
             'discovery client', State.WARNING, 'runs beside native mode',
             'stop it, or set [os_brick_ext] mode = discovery-client: both '
             'would connect, and neither knows of the other')
+    left = _drop_ins(chosen.discovery_folder)
+    if left:
+        yield Finding(
+            'discovery client', State.WARNING,
+            f'its folder {chosen.discovery_folder} has files of {len(left)} '
+            f'volumes, such as {left[0]}',
+            'remove them: nobody does in native mode, and a client that is '
+            'started later connects clusters that are no longer needed')
     tool = shutil.which('nvme')
     if tool:
         yield Finding('nvme-cli', State.OK, tool)
@@ -254,6 +265,16 @@ def _by_kernel(chosen: settings.Settings) -> Iterator[Finding]:
             'nvme-cli', State.WARNING, 'not found',
             'install it if volumes of other drivers are attached; this '
             "project's driver names the nodes of a cluster itself")
+
+
+def _drop_ins(folder: str) -> list[str]:
+    """:returns: names of the files that tell the client of volumes."""
+    found = []
+    for name in sorted(files.names(folder)):
+        with contextlib.suppress(ValueError):
+            if name == discovery.file_name(name.removesuffix('.conf')):
+                found.append(name)
+    return found
 
 
 def _locks(patient: Patient) -> Iterator[Finding]:

@@ -51,12 +51,14 @@ class Tuning:
 
     :param nr_io_queues: I/O queues.
     :param ctrl_loss_tmo: until a lost node is given up; -1 for never.
+    :param fast_io_fail_tmo: until I/O to a lost node fails.
     """
 
     nr_io_queues: int
     keep_alive_tmo: int
     reconnect_delay: int
     ctrl_loss_tmo: int
+    fast_io_fail_tmo: int
 
 
 def connect_options(

@@ -259,6 +259,13 @@ class Native(leaving.Leaving):
                 # The kernel looks for the module itself, and found none.
                 problems[endpoint] = (
                     f'kernel module nvme_tcp is missing; {ways.LOAD_HINT}')
+            elif problem == errno.EINVAL:
+                # Without the option that it does not like, if it is that.
+                problems[endpoint] = (
+                    f"{exc}; the kernel's log says why; it does not take a "
+                    'host NQN with two ids: is any connection of '
+                    f'{identity.nqn} there with another than '
+                    f'{identity.host_id}?')
             elif problem != errno.EALREADY:
                 problems[endpoint] = str(exc)
             # Else somebody was faster, maybe an administrator.

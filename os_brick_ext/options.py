@@ -104,6 +104,11 @@ OPTS: list[cfg.Opt] = [
         help='Seconds after which a node that was lost is given up; -1 '
              'means never. With the last one its volumes vanish from under '
              'their users, while until then I/O waits. Native mode only.'),
+    cfg.IntOpt(
+        'fast_io_fail_timeout', default=0, min=0, max=604800,
+        help='Seconds after which I/O fails that has no node left to go to; '
+             '0 means never: it waits until one returns or is given up. '
+             'Other values need Linux 5.11 or newer. Native mode only.'),
 ]
 
 

@@ -132,7 +132,8 @@ def connect_controller(address: str, port: int, subsystem_nqn: str,
     options = fabrics.connect_options(
         address, port, subsystem_nqn, host_nqn, host_id, fabrics.Tuning(
             chosen.nr_io_queues, chosen.keep_alive_timeout,
-            chosen.reconnect_delay, chosen.ctrl_loss_timeout))
+            chosen.reconnect_delay, chosen.ctrl_loss_timeout,
+            chosen.fast_io_fail_timeout))
     descriptor = os.open(DEVICES / 'nvme-fabrics', os.O_RDWR | os.O_CLOEXEC)
     try:
         os.write(descriptor, options.encode('ascii'))

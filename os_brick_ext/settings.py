@@ -49,6 +49,7 @@ class Settings:
     keep_alive_timeout: int
     reconnect_delay: int
     ctrl_loss_timeout: int
+    fast_io_fail_timeout: int
     discovery_folder: str
     discovery_address: str
     discovery_port: int

@@ -135,6 +135,7 @@ class BrickTestCase(base.BaseTestCase):
             disconnect_timeout=PATIENCE, flush_timeout=PATIENCE,
             probe_timeout=PATIENCE, nr_io_queues=0, keep_alive_timeout=5,
             reconnect_delay=5, ctrl_loss_timeout=-1,
+            fast_io_fail_timeout=0,
             discovery_folder=str(self.kernel.drop_ins),
             discovery_address='127.0.0.1', discovery_port=self.client.port,
             lock_folder=self.locks)

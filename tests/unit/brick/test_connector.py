@@ -167,8 +167,20 @@ class BothWays(base.BrickTestCase):
             errors.NotVisible, self.connector(
                 connect_timeout=0.1).connect_volume, self.data)
         self.assertIn('nvme0n1 has 0 usable paths', str(error))
+        self.assertNotIn('container', str(error))
         self.kernel.set_ana('non-optimized')
         self.attached()
+
+    def test_a_container_with_devices_of_its_own(self) -> None:
+        self.appear()
+        if self.mode == options.NATIVE:
+            self.kernel.client_connects(self.nqn)
+        node = self.kernel.dev / 'nvme0n1'
+        node.unlink()
+        error = self.assertRaises(
+            errors.NotVisible, self.connector(
+                connect_timeout=0.1).connect_volume, self.data)
+        self.assertIn(f'there is no {node}; does a container', str(error))
 
     def test_an_event_that_was_lost(self) -> None:
         self.useFixture(fixtures.MockPatchObject(attach, 'RESCAN_AFTER', 0.0))

@@ -167,6 +167,22 @@ class ExaminationTest(base.BrickTestCase):
             self.assertEqual([OK], self.states('nvme-cli', **native))
         self.assertNotIn('discovery client', self.examine(**native))
 
+    def test_files_of_volumes_from_before_native_mode(self) -> None:
+        self.client.close()
+        for name in ('tmp.dc.x', f'{base.volume(1)}.conf.old', 'a.conf',
+                     f'{base.volume(1)}'):
+            (self.kernel.drop_ins / name).touch()
+        native = {'mode': options.NATIVE}
+        self.assertNotIn('discovery client', self.examine(**native))
+        for number in (2, 3):
+            (self.kernel.drop_ins / f'{base.volume(number)}.conf').touch()
+        finding, = self.examine(**native)['discovery client']
+        self.assertEqual(WARNING, finding.state)
+        self.assertIn(f'2 volumes, such as {base.volume(2)}', finding.found)
+        # With the client they are what it works by.
+        self.assertNotIn('volumes', str(
+            self.examine()['discovery client'][0].found))
+
     def test_locks(self) -> None:
         self.assertEqual([WARNING], self.states('locks', lock_folder=''))
         self.assertEqual([ERROR], self.states(

@@ -34,7 +34,7 @@ VOLUME = base.volume(1)
 NQN = base.nqn(1)
 NODES = (conn_props.DiscoveryNode('2001:db8::11', 8010),
          conn_props.DiscoveryNode('192.0.2.11'))
-TUNING = fabrics.Tuning(0, 5, 2, -1)
+TUNING = fabrics.Tuning(0, 5, 2, -1, 0)
 # What an attacker would put between good pieces, and anything else.
 EVIL = st.text(max_size=30) | st.builds(
     lambda good, bad, more: good + bad + more,

@@ -101,7 +101,7 @@ class PrivilegedTest(base.BrickTestCase):
         # gives back what comes after that.
         text = fabrics.connect_options(
             '2001:db8::11', 4420, NQN, base.HOST_NQN, base.HOST_ID,
-            fabrics.Tuning(0, 5, 5, -1))
+            fabrics.Tuning(0, 5, 5, -1, 0))
         path = self.kernel.dev / 'nvme-fabrics'
         path.write_bytes(b'x' * len(text) + reply)
         self.assertEqual('nvme3', privileged.connect_controller(
@@ -110,6 +110,18 @@ class PrivilegedTest(base.BrickTestCase):
         self.assertIn('traddr=2001:db8::11,trsvcid=4420,', text)
         self.assertIn('ctrl_loss_tmo=-1', text)
         self.assertNotIn('nr_io_queues', text)
+        self.assertNotIn('fast_io_fail_tmo', text)
+
+    def test_connecting_with_a_bound_for_what_waits(self) -> None:
+        """Only where it is asked for: older kernels do not know it."""
+        conf = self.useFixture(config_fixture.Config(cfg.CONF))
+        conf.config(group='os_brick_ext', fast_io_fail_timeout=25)
+        path = self.kernel.dev / 'nvme-fabrics'
+        path.write_bytes(b'')
+        self.assertRaises(
+            ValueError, privileged.connect_controller, '192.0.2.11', 4420,
+            NQN, base.HOST_NQN, base.HOST_ID)
+        self.assertIn(b',fast_io_fail_tmo=25', path.read_bytes())
 
     def test_connecting_without_the_module(self) -> None:
         self.assertRaises(

@@ -179,6 +179,17 @@ class NativeTest(base.NativeTestCase):
         self.assertIn('kernel module nvme_tcp is missing', str(error))
         self.assertIn('modprobe nvme-tcp', str(error))
 
+    def test_a_host_with_two_ids(self) -> None:
+        """The kernel has no other word for it than for what it mistakes."""
+        with mock.patch.object(
+                self.kernel, 'connect_controller', autospec=True,
+                side_effect=OSError(errno.EINVAL, 'Invalid argument')):
+            error = self.assertRaises(
+                errors.NotVisible, self.connector().connect_volume,
+                self.data)
+        self.assertIn(
+            f'with another than {base.HOST_ID}', str(error))
+
     def test_a_rescan_that_fails_is_no_failure(self) -> None:
         self.connect()
         self.kernel.deaf.add('events')
