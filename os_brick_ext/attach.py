@@ -294,7 +294,7 @@ class _Arrival:
         self._rescan_at = RESCAN_AFTER
 
     def __call__(self) -> sysfs.Namespace | None:
-        found = self._way.find(self._props.key)
+        found = self._way.find(self._props.key, self._deadline)
         if found is not None and found.usable:
             return found
         self._way.tend(self._props, self._deadline)

@@ -94,7 +94,8 @@ class DiscoveryClient:
                 + ', '.join(conn_props.join_endpoint(node.address, node.port)
                             for node in props.nodes))
 
-    def find(self, key: conn_props.VolumeKey) -> sysfs.Namespace | None:
+    def find(self, key: conn_props.VolumeKey,
+             _deadline: timing.Deadline) -> sysfs.Namespace | None:
         """Look for a volume; nobody on this host takes connections away."""
         return self._kernel.find(key)
 

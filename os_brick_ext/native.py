@@ -33,6 +33,7 @@ import contextlib
 import errno
 import functools
 import os
+import time
 
 from oslo_log import log as logging
 
@@ -90,7 +91,7 @@ class Native(leaving.Leaving):
         mine = self._claim(props.key, here)
         unclaim = functools.partial(self._claims.drop, mine) if mine else None
         try:
-            self._want(props, deadline)
+            self._want(props, deadline, deadline.started)
         except BaseException:
             if unclaim:
                 unclaim()
@@ -112,13 +113,24 @@ class Native(leaving.Leaving):
         return mine if self._claims.make(mine) else None
 
     def _want(self, props: conn_props.ConnectionProperties,
-              deadline: timing.Deadline) -> None:
+              deadline: timing.Deadline, since: float) -> None:
+        """Have the cluster of a volume connected, once for all who want it.
+
+        :param since: what was begun and done after that is not done again,
+            in seconds of monotonic time.
+        """
         try:
             connected, problems = _FLIGHTS.join(
                 (self._settings.lock_folder, props.subsystem_nqn, props.nodes,
                  props.nvme_endpoints), lambda: self._reach(props, deadline),
-                deadline.started, deadline.remaining())
-        except timing.TimedOut as exc:
+                since, deadline.remaining())
+        except (errors.Busy, timing.TimedOut) as exc:
+            if not deadline.expired():
+                # Another thread did it, which had less time.
+                self._want(props, deadline, time.monotonic())
+                return
+            if isinstance(exc, errors.Busy):
+                raise
             raise errors.NotVisible(
                 f'volume {props.volume_uuid}: the connections to '
                 f'{props.subsystem_nqn} are not made yet: {exc}') from exc
@@ -133,7 +145,9 @@ class Native(leaving.Leaving):
         """Connect to a cluster; which volume it is for does not matter.
 
         :returns: whether a node is connected, and which are not, and why.
+        :raises Busy: others hold the cluster's lock until the deadline.
         :raises NotReady: a kernel module, NQN or host id is missing.
+        :raises TimedOut: no node is connected, and the time is over.
         """
         nqn = props.subsystem_nqn
         problems: Problems = {}
@@ -155,6 +169,8 @@ class Native(leaving.Leaving):
         for endpoint, why in sorted(problems.items()):
             LOG.warning('cluster=%s cannot use %s: %s', nqn, endpoint, why)
         if not self._kernel.connected(nqn):
+            if deadline.expired():
+                raise timing.TimedOut(_listed(problems) or nqn)
             return False, problems
         self._forget(nqn, known)
         return True, problems
@@ -193,9 +209,6 @@ class Native(leaving.Leaving):
         place = self._settings.lock_folder, subsystem_nqn
         return [name for name, _endpoint in _ABSENT.lasting(
             place, missing, FORGET_AFTER)]
-
-    def _deadline(self) -> timing.Deadline:
-        return timing.Deadline.after(self._settings.connect_timeout)
 
     def _connected(self, subsystem_nqn: str) -> set[str]:
         return set(self._kernel.endpoints(subsystem_nqn))
@@ -277,20 +290,24 @@ class Native(leaving.Leaving):
              deadline: timing.Deadline) -> None:
         """Connect again if another service has ended the connections.
 
+        :raises Busy: others hold the cluster's lock until the deadline.
         :raises NotReady: a kernel module has gone.
         :raises NotVisible: no node can be connected any more.
         """
         if not self._kernel.connected(props.subsystem_nqn):
-            self.want(props, self._deadline())
+            self._want(props, deadline, time.monotonic())
 
-    def find(self, key: conn_props.VolumeKey) -> sysfs.Namespace | None:
+    def find(self, key: conn_props.VolumeKey,
+             deadline: timing.Deadline) -> sysfs.Namespace | None:
         """Look for a volume, while nobody disconnects.
 
         Where there is certainly none, that needs no lock.
+
+        :raises Busy: somebody did so until the deadline.
         """
         if not self._kernel.may_have(key):
             return None
-        with self._locked(key.subsystem_nqn, self._deadline(), shared=True):
+        with self._locked(key.subsystem_nqn, deadline, shared=True):
             return self._kernel.find(key)
 
 

@@ -85,8 +85,12 @@ class Way(Protocol):
         :raises NotVisible: it is plain that the volume cannot appear.
         """
 
-    def find(self, key: conn_props.VolumeKey) -> sysfs.Namespace | None:
-        """Look for a volume; one that is usable is here to stay."""
+    def find(self, key: conn_props.VolumeKey,
+             deadline: timing.Deadline) -> sysfs.Namespace | None:
+        """Look for a volume; one that is usable is here to stay.
+
+        :raises Busy: that could not be made sure of before the deadline.
+        """
 
     def leave(self, key: conn_props.VolumeKey,
               deadline: timing.Deadline) -> None:

@@ -30,6 +30,7 @@ from os_brick_ext import options
 from os_brick_ext import parallel
 from os_brick_ext import privileged
 from os_brick_ext import sysfs
+from os_brick_ext import timing
 from tests.vm import base
 from tests.vm import places
 
@@ -114,8 +115,9 @@ class CrashTestCase(base.KernelTestCase):
         look = way.find
         seen = steps.step('seen', lambda found: found)
 
-        def find(key: conn_props.VolumeKey) -> sysfs.Namespace | None:
-            found: sysfs.Namespace | None = look(key)
+        def find(key: conn_props.VolumeKey, deadline: timing.Deadline
+                 ) -> sysfs.Namespace | None:
+            found: sysfs.Namespace | None = look(key, deadline)
             # How often it is looked for in vain differs each time.
             return seen(found) if found and found.usable else found
 

@@ -297,6 +297,35 @@ class UsersTest(base.NativeTestCase):
         self.check_claims()
 
 
+class SlowNodeTest(base.NativeTestCase):
+    """A node whose privileged step runs out of time, as privsep tells."""
+
+    def slow(self, step: str, bad: str) -> contextlib.AbstractContextManager[
+            object]:
+        """Have a step fail that is about a node or controller."""
+        real = getattr(self.kernel, step)
+
+        def act(*args: object) -> object:
+            if bad in map(str, args):
+                raise OSError(errno.ETIMEDOUT, 'slow')
+            return real(*args)
+
+        return mock.patch.object(self.kernel, step, act)
+
+    def test_it_is_passed_over(self) -> None:
+        port = self.fake.nodes[0].rpartition(':')[2]
+        with self.slow('connect_controller', port):
+            self.assertEqual(str(self.kernel.dev / 'nvme0n1'), self.connect())
+        self.assertEqual(2, self.connected())
+
+    def test_the_first_error_is_told(self) -> None:
+        self.kernel.withdraw(self.nqn, VOLUME)
+        with self.slow('delete_controller', 'nvme0'):
+            self.assertRaises(errors.NotVisible, self.connect,
+                              connect_timeout=0.2)
+        self.assertEqual(1, self.connected())
+
+
 class ServiceTest(base.BrickTestCase):
 
     def test_names(self) -> None:

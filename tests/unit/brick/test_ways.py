@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from concurrent import futures
 import errno
+import threading
+from typing import Any
 from unittest import mock
 
 from oslo_context import context
@@ -296,24 +298,38 @@ class NativeTest(base.NativeTestCase):
 
     def test_a_volume_is_looked_at_while_nobody_disconnects(self) -> None:
         self.connect()
-        way = self.connector(connect_timeout=0.1)._way
+        way = self.connector()._way
         key = conn_props.VolumeKey.from_dict(self.data)
-        self.assertIsNotNone(way.find(key))
+        soon = timing.Deadline.after(0.1)
+        self.assertIsNotNone(way.find(key, soon))
         with way._locked(self.nqn, timing.Deadline.after(1)):
-            self.assertRaises(errors.Busy, way.find, key)
+            self.assertRaises(errors.Busy, way.find, key, soon)
             # One that is not here needs no lock to be known as such.
             self.assertIsNone(way.find(
-                conn_props.VolumeKey(base.volume(9), self.nqn)))
+                conn_props.VolumeKey(base.volume(9), self.nqn), soon))
 
-    def test_nodes_that_hang_are_not_connected(self) -> None:
-        """The kernel would take a minute, and others wait meanwhile."""
-        mute = self.listener(None)
-        self.fake.nodes.append(mute.endpoint)
-        self.data = self.properties(1, self.nqn)
-        self.connect(probe_timeout=0.2)
-        self.assertEqual(3, self.connected())
-        self.assertNotIn(f'connect 127.0.0.1 {mute.port}',
-                         self.calls('connect'))
+    def test_who_has_more_time_does_it_again(self) -> None:
+        """Many have it connected once, but each has its own deadline."""
+        way = self.connector()._way
+        asked = threading.Event()
+        real = probe.speaks_nvme
+
+        def ask(*args: Any) -> str | None:
+            asked.set()
+            return real(*args)
+
+        with futures.ThreadPoolExecutor(2) as pool, mock.patch.object(
+                probe, 'speaks_nvme', ask):
+            with way._locked(self.nqn, timing.Deadline.after(1)):
+                hasty = pool.submit(self.connect, connect_timeout=0.5)
+                asked.wait(base.PATIENCE)
+                self.kernel.grant(self.nqn, base.volume(2))
+                other = pool.submit(
+                    self.connector().connect_volume,
+                    self.properties(2, self.nqn))
+                self.assertIsInstance(hasty.exception(), errors.Busy)
+                self.assertFalse(other.done())
+            self.assertEqual('block', other.result()['type'])
 
     def test_what_is_connected_is_left_at_that(self) -> None:
         self.connect()
