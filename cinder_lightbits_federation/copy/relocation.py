@@ -33,6 +33,7 @@ from cinder_lightbits_federation.copy.state import Stage
 from cinder_lightbits_federation.copy.state import State
 from cinder_lightbits_federation.copy.transfer import Order
 from cinder_lightbits_federation.copy.transfer import Transfer
+from cinder_lightbits_federation.copy import tries
 from cinder_lightbits_federation import errors as federation_errors
 from cinder_lightbits_federation.finder import check_volume
 from cinder_lightbits_federation.finder import Found
@@ -43,8 +44,6 @@ from cinder_lightbits_federation.refs import Created
 from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.remover import remove_volume
-from cinder_lightbits_federation.timing import DeadlineExceeded
-from cinder_lightbits_federation.timing import pause
 
 LOG = logging.getLogger(__name__)
 
@@ -53,14 +52,6 @@ LEAVING = 'the volume is being moved off it'
 # Seconds between the tries to end a move that the record tells already; ten
 # minutes in all.
 PAUSES = (5.0, 10.0, 20.0, 40.0, 60.0, *(60.0,) * 8)
-
-# What may be gone with the next try. All of it can be done again.
-_PASSING = (federation_errors.ClusterUnavailable,
-            federation_errors.OutcomeUnknown, lb_errors.NotSent,
-            lb_errors.Ambiguous, lb_errors.InvalidReply,
-            lb_errors.Unauthorized, lb_errors.Conflict,
-            lb_errors.PreconditionFailed, lb_errors.TooManyRequests,
-            lb_errors.Unavailable, lb_errors.ServerError, DeadlineExceeded)
 
 
 class Relocation:
@@ -220,17 +211,8 @@ class Relocation:
         :raises Lost: another host does it.
         :raises FederationError, LightbitsError: it is to be done later.
         """
-        for seconds in self._pauses:
-            try:
-                return work()
-            except _PASSING as exc:
-                LOG.warning('Volume %s has moved; what is left to do is '
-                            'tried again in %d seconds: %s', name, seconds,
-                            exc)
-            self._still_mine(ledger)
-            pause(seconds)
-            self._still_mine(ledger)
-        return work()
+        tries.persist(work, tuple, lambda: self._still_mine(ledger),
+                      self._pauses, f'What is left of the move of {name}')
 
     @staticmethod
     def _still_mine(ledger: Ledger) -> None:
