@@ -17,24 +17,32 @@ from collections.abc import Callable
 import logging
 import threading
 
+from cinder_lightbits_federation.timing import pause
+
 LOG = logging.getLogger(__name__)
 
 # Idle masters are measured in days.
 INTERVAL = 3600.0
+# Seconds to wait for what comes together: each time all is listed.
+GATHERING = 60.0
 
 
 class Sweeper:
-    """Calls back now and then, and whenever there is more to look at.
+    """Calls back now and then, and soon when there is more to look at.
 
     :param sweep: what to do; what it raises is logged.
-    :param more: set when it is worth while to do it at once.
+    :param more: set when it is worth while to do it soon.
+    :param interval: seconds between two times.
+    :param gathering: seconds from when `more` is set.
     """
 
     def __init__(self, sweep: Callable[[], None], more: threading.Event,
-                 interval: float = INTERVAL) -> None:
+                 interval: float = INTERVAL,
+                 gathering: float = GATHERING) -> None:
         self._sweep = sweep
         self._more = more
         self._interval = interval
+        self._gathering = gathering
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -50,6 +58,7 @@ class Sweeper:
     def _run(self) -> None:
         while not self._stopped.is_set():
             if self._more.wait(self._interval):
+                pause(self._gathering, self._stopped)
                 self._more.clear()
             if not self._stopped.is_set():
                 self._look()

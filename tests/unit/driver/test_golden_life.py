@@ -131,12 +131,37 @@ class SweepTest(base.GoldenTestCase):
             calls.append(1)
             raise ValueError('the next time may be better')
 
-        thread = sweeper.Sweeper(sweep, more)
+        thread = sweeper.Sweeper(sweep, more, gathering=0)
         self.addCleanup(thread.stop)
         self.start_thread(thread)
         for count in (1, 2):
             more.set()
             self.wait(lambda count=count: len(calls) == count or None)
+
+    def test_the_thread_looks_once_for_what_comes_together(self) -> None:
+        calls: list[float] = []
+        more = threading.Event()
+        thread = sweeper.Sweeper(lambda: calls.append(time.monotonic()),
+                                 more, gathering=1)
+        self.addCleanup(thread.stop)
+        self.start_thread(thread)
+        began = time.monotonic()
+        for number in range(1, 6):
+            more.set()
+            self.wait(lambda at=began + number * 0.1: (
+                time.monotonic() > at or None))
+        self.wait(lambda: calls or None)
+        self.assertGreaterEqual(calls[0] - began, 1)
+        self.assertEqual((1, False), (len(calls), more.is_set()))
+
+    def test_the_thread_ends_while_it_gathers(self) -> None:
+        more = threading.Event()
+        thread = sweeper.Sweeper(lambda: None, more, gathering=3600)
+        self.start_thread(thread)
+        more.set()
+        thread.stop()
+        # It was woken, and has cleared what had woken it.
+        self.wait(lambda: not more.is_set() or None)
 
     def test_not_used_for_long(self) -> None:
         drv = self.golden_driver(lightbits_golden_image_max_idle=2)
