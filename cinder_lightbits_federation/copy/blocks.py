@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
+import contextlib
 import ctypes
 import errno
 import functools
@@ -103,11 +104,13 @@ def _side_by_side(work: Callable[[Span], T], chunks: Sequence[Span]
     None is under way any more when this returns or raises: the descriptors
     are about to be closed, and their numbers used again.
     """
-    waiting = [_pool().submit(work, chunk) for chunk in chunks]
-    done, left = futures.wait(waiting, return_when=futures.FIRST_EXCEPTION)
-    if left:
+    with _threads() as pool:
+        waiting = [pool.submit(work, chunk) for chunk in chunks]
+        _done, left = futures.wait(
+            waiting, return_when=futures.FIRST_EXCEPTION)
         for future in left:
             future.cancel()
+        # What hangs ends when the kernel gives its path up.
         futures.wait(waiting)
     failed = [future for future in waiting
               if not future.cancelled() and future.exception() is not None]
@@ -116,9 +119,25 @@ def _side_by_side(work: Callable[[Span], T], chunks: Sequence[Span]
     return [future.result() for future in waiting]
 
 
-@functools.cache
-def _pool() -> futures.ThreadPoolExecutor:
-    return futures.ThreadPoolExecutor(DEPTH, thread_name_prefix='copy')
+# Kept, since new ones would have to get their buffers anew with each call.
+_idle: list[futures.ThreadPoolExecutor] = []
+
+
+@contextlib.contextmanager
+def _threads() -> Iterator[futures.ThreadPoolExecutor]:
+    """Have threads for one call alone.
+
+    A device that hangs takes all of them; calls for others have theirs. There
+    are as many pools as there were calls at a time.
+    """
+    try:
+        pool = _idle.pop()
+    except IndexError:
+        pool = futures.ThreadPoolExecutor(DEPTH, 'copy')
+    try:
+        yield pool
+    finally:
+        _idle.append(pool)
 
 
 _own = threading.local()

@@ -28,6 +28,7 @@ import pathlib
 import re
 import stat
 
+from oslo_config import cfg
 from oslo_privsep import capabilities
 from oslo_privsep import priv_context
 
@@ -36,6 +37,12 @@ from cinder_lightbits_federation.copy import blocks
 SYSFS = pathlib.Path('/sys')
 DEVICES = pathlib.Path('/dev')
 
+SECTION = 'privsep_lightbits_copy'
+# Calls at a time, one for each copy of this host. One whose path is lost has
+# its thread until the kernel gives up, long after the service has: by
+# privsep's own default, one thread for each processor, a few of them would
+# stop all others. Threads begin when needed.
+THREADS = 64
 # Seconds for one batch; a path that comes back needs longer than a write.
 TIMEOUT = 300
 
@@ -43,12 +50,13 @@ _NAMESPACE = re.compile(r'nvme[0-9]{1,6}n[0-9]{1,6}')
 
 default = priv_context.PrivContext(
     'cinder_lightbits_federation',
-    cfg_section='privsep_lightbits_copy',
+    cfg_section=SECTION,
     pypath=f'{__name__}.default',
     capabilities=[capabilities.CAP_DAC_OVERRIDE],
     logger_name=__name__,
     timeout=TIMEOUT,
 )
+cfg.CONF.set_default('thread_pool_size', THREADS, group=SECTION)
 
 Volume = tuple[str, str]
 """Name of the namespace, and UUID of the volume it must be."""

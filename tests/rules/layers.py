@@ -47,6 +47,8 @@ ADAPTERS = frozenset({
 
 # Adapters too, to files and not to Cinder: oslo.config, and nothing of Cinder.
 CONFIGURATION = frozenset({'loader', 'options', 'sections'})
+# The privileged daemon loads this alone, so it sets its own options' defaults.
+DAEMON = f'{DRIVER}.copy.privileged'
 
 # The one part of the host side that the driver shares with it.
 CONNECTION_PROPERTIES = f'{HOST}.conn_props'
@@ -96,7 +98,8 @@ def _driver_import(source: Source, item: Import) -> str | None:
     if item.top == 'cinder' and part not in ADAPTERS:
         return f'only {_listed(ADAPTERS)} may import {item.name}'
     if (item.top == 'oslo_config'
-            and part not in ADAPTERS | CONFIGURATION):
+            and part not in ADAPTERS | CONFIGURATION
+            and source.module != DAEMON):
         return (f'only {_listed(ADAPTERS | CONFIGURATION)} may import '
                 f'{item.name}')
     if (item.top == HOST

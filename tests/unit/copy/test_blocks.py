@@ -15,7 +15,9 @@
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
+import threading
 
 import fixtures
 from oslotest import base
@@ -28,6 +30,19 @@ from tests.copying import files
 MIB = files.MIB
 UUID = '5e2b0c4a-0000-4000-8000-000000000001'
 OTHER = '5e2b0c4a-0000-4000-8000-000000000002'
+
+# As the daemon does, which is given the service's files.
+SHOW_THREADS = '''
+import tempfile
+from oslo_config import cfg
+from cinder_lightbits_federation.copy import privileged
+for text in '', 'thread_pool_size = 7':
+    with tempfile.NamedTemporaryFile('w', suffix='.conf') as file:
+        print('[privsep_lightbits_copy]', text, sep='\\n', file=file,
+              flush=True)
+        cfg.CONF([], default_config_files=[file.name], default_config_dirs=[])
+    print(cfg.CONF[privileged.SECTION].thread_pool_size)
+'''
 
 
 class FilesTestCase(base.BaseTestCase):
@@ -100,6 +115,50 @@ class CopyTest(FilesTestCase):
             self.write(self.source, 0, b'e' * 4096)
             self.assertRaises(OSError, blocks.copy, reading.fileno(),
                               writing.fileno(), [(0, 8 * MIB)], True)
+
+
+class HangingTest(FilesTestCase):
+
+    def test_others_go_on(self):
+        self.write(self.source, 0, b'a' * 8 * MIB)
+        dead = files.thin(self.folder / 'dead', 8 * MIB)
+        lost = {os.stat(dead.path).st_ino}
+        back, reached = threading.Event(), threading.Event()
+        self.addCleanup(back.set)
+        plain = os.preadv
+
+        def preadv(descriptor, *args):
+            if os.fstat(descriptor).st_ino in lost:
+                reached.set()
+                back.wait(60)
+            return plain(descriptor, *args)
+
+        self.useFixture(fixtures.MonkeyPatch('os.preadv', preadv))
+        everything = [Extent(0, 8 * MIB)]
+        aside = files.thin(self.folder / 'aside', 8 * MIB)
+        hanging = [threading.Thread(target=self.mover.copy, args=(
+            dead, aside, everything, True)) for _copy in range(4)]
+        for thread in hanging:
+            thread.start()
+        self.assertTrue(reached.wait(60))
+        self.mover.copy(self.source, self.target, everything, True)
+        self.assertTrue(all(thread.is_alive() for thread in hanging))
+        self.assertEqual(self.content(self.source),
+                         self.content(self.target))
+        back.set()
+        for thread in hanging:
+            thread.join(60)
+            self.assertFalse(thread.is_alive())
+
+
+class ThreadsTest(base.BaseTestCase):
+    """How many calls the daemon takes, by default and as was chosen."""
+
+    def test_more_than_processors(self):
+        found = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', SHOW_THREADS], check=True,
+            capture_output=True, text=True)
+        self.assertEqual(['64', '7'], found.stdout.split())
 
 
 def _loop(path: str) -> str:
