@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 import dataclasses
 
+from cinder_lightbits_federation.reservations import Member
 from cinder_lightbits_federation import spec as specs
 
 
@@ -33,6 +34,8 @@ class PlacementRequest:
         of a pool); None for any.
     :param exclude: why clusters may not be used, by UUID.
     :param spread_counts: volumes of the spread group, by cluster UUID.
+    :param member: which one of the group it is; None counts no others that
+        are being made.
     :param for_clone: it shares its blocks with a source on the cluster in
         `only`. Such a volume may be made on a disabled or draining cluster
         and on one that is physically full, as it takes no space at first.
@@ -48,6 +51,7 @@ class PlacementRequest:
     exclude: Mapping[str, str] = dataclasses.field(default_factory=dict)
     spread_counts: Mapping[str, int] = dataclasses.field(
         default_factory=dict)
+    member: Member | None = None
     for_clone: bool = False
 
     def __post_init__(self) -> None:

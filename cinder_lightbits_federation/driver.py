@@ -427,7 +427,7 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
             recorder=records.LocationRecord(volume),
             only=self._pool_cluster(volume),
             exclude=records.migration_source(volume),
-            spread_counts=records.spread_counts(volume, spec.spread_group))
+            spread=records.spread(volume, spec.spread_group))
 
     def _pool_cluster(self, volume: Any) -> str | None:
         """With a pool per cluster the scheduler's choice is obeyed."""

@@ -124,7 +124,8 @@ class Maker:
             size=request.size, replicas=self._replicas(request, source),
             project=self._project(request.spec), spec=request.spec,
             only=only, exclude=request.exclude,
-            spread_counts=request.spread_counts,
+            spread_counts=request.spread.counts,
+            member=request.spread.member,
             for_clone=source is not None)
 
     def _settle(self, request: CreateRequest, source: Source | None,

@@ -148,13 +148,27 @@ class Placer:
         :param max_age: seconds; None takes them at any age.
         """
         with self._lock:
+            request = self._with_siblings(request)
             decision = self._decide(request)
             if not decision.ranked or (max_age is not None and any(
                     cluster.stale(max_age)
                     for cluster in self._leaders(decision))):
                 return decision, None
             return decision, self.reservations.reserve(
-                decision.ranked[0].uuid, request.needed, time.monotonic())
+                decision.ranked[0].uuid, request.needed, time.monotonic(),
+                request.member)
+
+    def _with_siblings(self, request: PlacementRequest) -> PlacementRequest:
+        """Count those of the spread group that are made meanwhile.
+
+        The lock is held: nobody reserves for another one until this one is
+        reserved.
+        """
+        if request.member is None:
+            return request
+        counts = self.reservations.siblings(request.member)
+        counts.update(request.spread_counts)
+        return dataclasses.replace(request, spread_counts=counts)
 
     def _decide(self, request: PlacementRequest) -> Decision:
         """Rank; the lock is held."""

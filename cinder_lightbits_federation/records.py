@@ -14,8 +14,10 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
+import time
 from typing import Any, TypeVar
 
 from cinder import context as cinder_context
@@ -27,8 +29,11 @@ from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation.location import recorded_for
 from cinder_lightbits_federation.ownership import Tenant
+from cinder_lightbits_federation.refs import ALONE
 from cinder_lightbits_federation.refs import SnapshotRef
+from cinder_lightbits_federation.refs import Spread
 from cinder_lightbits_federation.refs import VolumeRef
+from cinder_lightbits_federation.reservations import Member
 from cinder_lightbits_federation.settings import Network
 from cinder_lightbits_federation.spec import SPREAD_GROUP
 from cinder_lightbits_federation.spec import VolumeSpec
@@ -151,16 +156,19 @@ def migration_source(volume: Any) -> Mapping[str, str]:
     return {location.cluster_uuid: 'the volume is being moved off it'}
 
 
-def spread_counts(volume: Any, group: str | None) -> dict[str, int]:
-    """Count the volumes of a spread group by cluster UUID.
+def spread(volume: Any, group: str | None) -> Spread:
+    """Count the volumes of a spread group.
 
     A group is what all types of that spec value have in one project.
+
+    :param volume: the one that is to be made.
     """
     if group is None:
-        return {}
+        return ALONE
     context = cinder_context.get_admin_context()
+    began = time.monotonic()
     types = volume_types.get_all_types(context).values()
-    counts: dict[str, int] = {}
+    places: dict[str, str] = {}
     for item in types:
         if (item.get('extra_specs') or {}).get(SPREAD_GROUP) != group:
             continue
@@ -169,9 +177,10 @@ def spread_counts(volume: Any, group: str | None) -> dict[str, int]:
         for member in members:
             place = recorded_for(member.provider_location, member.name_id)
             if place is not None and member.id != volume.id:
-                counts[place.cluster_uuid] = counts.get(
-                    place.cluster_uuid, 0) + 1
-    return counts
+                places[member.id] = place.cluster_uuid
+    return Spread(collections.Counter(places.values()), Member(
+        (str(volume.project_id), group), volume.id, frozenset(places),
+        began))
 
 
 def host_of(connector: Mapping[str, Any], networks: Sequence[Network]

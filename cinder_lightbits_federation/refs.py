@@ -16,12 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation.ownership import Tenant
 from cinder_lightbits_federation.placement import Decision
+from cinder_lightbits_federation.reservations import Member
 from cinder_lightbits_federation.spec import VolumeSpec
 
 
@@ -79,6 +80,20 @@ class SnapshotRef:
     tenant: Tenant | None = None
 
 
+class Spread(NamedTuple):
+    """The volumes of a spread group.
+
+    :param counts: how many there are by cluster UUID, the new one left out.
+    :param member: the new one; None when there is no group.
+    """
+
+    counts: Mapping[str, int]
+    member: Member | None
+
+
+ALONE: Final = Spread({}, None)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class CreateRequest:
     """What a new volume shall be.
@@ -86,7 +101,7 @@ class CreateRequest:
     :param size: bytes.
     :param only: UUID of the cluster it must go to (a pool), or None.
     :param exclude: cluster UUIDs it must not go to, and why.
-    :param spread_counts: volumes of its spread group by cluster UUID.
+    :param spread: the others of its spread group.
     """
 
     ref: VolumeRef
@@ -95,8 +110,7 @@ class CreateRequest:
     recorder: Recorder
     only: str | None = None
     exclude: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    spread_counts: Mapping[str, int] = dataclasses.field(
-        default_factory=dict)
+    spread: Spread = ALONE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

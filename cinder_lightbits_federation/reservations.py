@@ -20,11 +20,28 @@ Times are monotonic seconds, handed in.
 from __future__ import annotations
 
 import bisect
+import collections
 from collections.abc import Iterable
 import dataclasses
 import itertools
 import threading
 from typing import NamedTuple
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Member:
+    """A new volume of a spread group, and who of the group is counted.
+
+    :param group: what tells it from other groups, of other projects too.
+    :param volume: id of the volume.
+    :param counted: ids of the others that are in `spread_counts` already.
+    :param counted_at: when the counting began.
+    """
+
+    group: tuple[str, str]
+    volume: str
+    counted: frozenset[str]
+    counted_at: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,6 +51,7 @@ class Reservation:
     :param size: bytes, replicas counted.
     :param committed_at: when the object was known to exist, None before.
     :param released: whether it was given back; it counts no more then.
+    :param member: what it is for, if that is to be spread.
     """
 
     number: int
@@ -42,11 +60,21 @@ class Reservation:
     made_at: float
     committed_at: float | None = None
     released: bool = False
+    member: Member | None = None
 
     def hidden_from(self, observed_at: float | None) -> bool:
         """Whether statistics taken at `observed_at` may miss the object."""
         return (self.committed_at is None or observed_at is None
                 or self.committed_at >= observed_at)
+
+    def missed_by(self, other: Member) -> bool:
+        """Whether who was counted for `other` may miss the object.
+
+        What was there before is counted, or is gone by now.
+        """
+        return (self.member is not None
+                and self.member.volume not in (other.volume, *other.counted)
+                and self.hidden_from(other.counted_at))
 
 
 class Tally(NamedTuple):
@@ -168,12 +196,15 @@ class Reservations:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._held: dict[str, _Book] = {}
+        # Those for members of spread groups, by group and number.
+        self._groups: dict[tuple[str, str], dict[int, Reservation]] = {}
         self._prune_at = float('-inf')
 
-    def reserve(self, cluster_uuid: str, size: int,
-                now: float) -> Reservation:
+    def reserve(self, cluster_uuid: str, size: int, now: float,
+                member: Member | None = None) -> Reservation:
         """Count `size` bytes (replicas counted) against a cluster.
 
+        :param member: what they are for, if that is to be spread.
         :raises ValueError: `size` is negative.
         """
         if size < 0:
@@ -182,8 +213,8 @@ class Reservations:
             self._prune(now)
             made = Reservation(number=next(self._numbers),
                                cluster_uuid=cluster_uuid, size=size,
-                               made_at=now)
-            self._held.setdefault(cluster_uuid, _Book()).put(made)
+                               made_at=now, member=member)
+            self._put(self._held.setdefault(cluster_uuid, _Book()), made)
             return made
 
     def release(self, reservation: Reservation) -> None:
@@ -195,7 +226,7 @@ class Reservations:
             held = self._held.get(reservation.cluster_uuid, _Book())
             known = held.entries.get(reservation.number)
             if known is not None:
-                held.put(dataclasses.replace(known, released=True))
+                self._put(held, dataclasses.replace(known, released=True))
 
     def commit(self, reservation: Reservation, now: float) -> None:
         """The object exists: statistics taken from now on contain it.
@@ -207,7 +238,18 @@ class Reservations:
             held = self._held.setdefault(reservation.cluster_uuid, _Book())
             known = held.entries.get(reservation.number, reservation)
             if known.committed_at is None and not known.released:
-                held.put(dataclasses.replace(known, committed_at=now))
+                self._put(held, dataclasses.replace(known, committed_at=now))
+
+    def siblings(self, member: Member) -> collections.Counter[str]:
+        """Count the volumes of a group that nobody else counts yet.
+
+        :returns: how many, by the UUID of their cluster.
+        """
+        with self._lock:
+            return collections.Counter(
+                one.cluster_uuid
+                for one in self._groups.get(member.group, {}).values()
+                if one.missed_by(member))
 
     def tallies(self, asked: Iterable[tuple[str, float | None]],
                 now: float) -> list[Tally]:
@@ -230,6 +272,16 @@ class Reservations:
         """:returns: bytes that one cluster's statistics do not show yet."""
         return self.tallies([(cluster_uuid, observed_at)], now)[0].reserved
 
+    def _put(self, book: _Book, one: Reservation) -> None:
+        """Note a reservation, or its next state; the lock is held."""
+        book.put(one)
+        if one.member is None:
+            return
+        if one.released:
+            self._groups.get(one.member.group, {}).pop(one.number, None)
+        else:
+            self._groups.setdefault(one.member.group, {})[one.number] = one
+
     def _over(self, one: Reservation, now: float) -> bool:
         """Whether a reservation is too old to count."""
         last = one.made_at if one.committed_at is None else one.committed_at
@@ -244,3 +296,8 @@ class Reservations:
                             if not self._over(one, now))
                 for uuid, held in self._held.items()}
         self._held = {uuid: held for uuid, held in kept.items() if held}
+        groups = {group: {number: one for number, one in members.items()
+                          if not self._over(one, now)}
+                  for group, members in self._groups.items()}
+        self._groups = {group: members for group, members in groups.items()
+                        if members}

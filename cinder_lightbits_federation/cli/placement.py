@@ -140,10 +140,11 @@ def _request(parsed_args: argparse.Namespace, settings: FederationSettings
     if parsed_args.size < 1 or parsed_args.count < 1:
         raise UsageError('--size and --count are at least 1')
     spec = VolumeSpec.from_extra_specs(_extra_specs(parsed_args))
-    counts: dict[str, int] = {}
+    counts: Mapping[str, int] = {}
     if parsed_args.project is not None:
-        counts = records.spread_counts(types.SimpleNamespace(
-            id='', project_id=parsed_args.project), spec.spread_group)
+        counts = records.spread(types.SimpleNamespace(
+            id='', project_id=parsed_args.project),
+            spec.spread_group).counts
     return PlacementRequest(
         size=gib_to_bytes(parsed_args.size),
         replicas=spec.replica_count(settings.default_replicas),

@@ -188,6 +188,29 @@ class ReservationsTest(base.BaseTestCase):
         self.assertFalse(held._lock.locked())
         self.assertRaises(AssertionError, held._held.get, EAST)
 
+    def test_siblings_are_those_that_nobody_else_counts(self):
+        held = ledger()
+
+        def member(volume, *counted, at=0, group='db'):
+            return reservations.Member(('p', group), volume,
+                                       frozenset(counted), at)
+
+        first = held.reserve(EAST, 1, 0, member('a'))
+        second = held.reserve(WEST, 1, 0, member('b'))
+        held.reserve(WEST, 1, 0, member('c', group='web'))
+        held.reserve(WEST, 1, 0)
+        self.assertEqual({EAST: 1, WEST: 1}, held.siblings(member('d')))
+        self.assertEqual({WEST: 1}, held.siblings(member('a')))
+        self.assertEqual({EAST: 1}, held.siblings(member('d', 'b')))
+        held.commit(first, 5)
+        self.assertEqual({EAST: 1, WEST: 1},
+                         held.siblings(member('d', at=4)))
+        self.assertEqual({WEST: 1}, held.siblings(member('d', at=6)))
+        held.release(second)
+        self.assertEqual({}, held.siblings(member('d', at=6)))
+        held.reserve(WEST, 1, 2000)
+        self.assertEqual({}, held.siblings(member('d')))
+
     def test_many_threads(self):
         held = ledger()
         barrier = threading.Barrier(8)

@@ -199,6 +199,18 @@ class TypeTestCase(PlacementTestCase):
         self.assertEqual(set(self.arrays), set(self.where(drv, specs=specs)))
         self.assertNotIn('west', self.where(drv))
 
+    def test_members_of_a_group_that_are_made_at_once(self) -> None:
+        self.arrays['west'].populate(8, size=TIB)
+        drv = self.start_driver()
+        volumes = [self.volume(specs={'lightos:spread_group': 'db'})
+                   for _cluster in self.CLUSTERS]
+        # None is recorded before all were counted.
+        requests = [drv._request(volume) for volume in volumes]
+        for request in requests:
+            drv.federation.create_volume(request)
+        self.assertEqual(set(self.arrays),
+                         {self.on(volume)[0] for volume in volumes})
+
     def test_a_spread_group_is_that_of_one_project(self) -> None:
         drv = self.start_driver()
         specs = {'lightos:spread_group': 'db'}
