@@ -40,8 +40,6 @@ from os_brick_ext import locks
 from os_brick_ext import timing
 
 PREFIX = f'{locks.PREFIX}user-'
-# Whoever uses a volume and has not said so, as before there were claims.
-UNKNOWN = 'unknown'
 LONGEST_SERVICE = 64
 
 _UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}'
@@ -132,8 +130,10 @@ class Claims:
 
     def to(self, key: conn_props.VolumeKey) -> list[Claim]:
         """:returns: the claims to a volume."""
-        return [claim for claim in self.all()
-                if claim == Claim.of(key, claim.service)]
+        prefix = Claim.of(key, '').file_name
+        return [Claim.of(key, name.removeprefix(prefix))
+                for name in files.names(self._folder)
+                if name.startswith(prefix) and _NAME.fullmatch(name)]
 
     def sweep(self, gone: Callable[[Claim], bool]) -> None:
         """Drop what was left to volumes that have gone.

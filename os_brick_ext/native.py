@@ -103,12 +103,9 @@ class Native(leaving.Leaving):
     def _claim(self, key: conn_props.VolumeKey,
                here: bool) -> claims.Claim | None:
         """:returns: this service's claim, if it had none."""
-        users = self._claims.to(key)
         if not here:
             # What those claimed has gone.
             self._unclaim(key, but=self._service)
-        elif not users:
-            self._claims.make(claims.Claim.of(key, claims.UNKNOWN))
         mine = claims.Claim.of(key, self._service)
         return mine if self._claims.make(mine) else None
 

@@ -127,17 +127,16 @@ class UsersTest(base.NativeTestCase):
             'cinder').connect_volume, self.data)
         self.check_claims()
 
-    def test_a_user_that_made_no_claim(self) -> None:
-        """It attached before there were claims."""
-        self.connect()
-        os.unlink(self.claim(claims.service()))
-        cinder = self.service('cinder')
-        cinder.connect_volume(self.data)
-        cinder.disconnect_volume(self.data, None)
-        self.assertEqual(3, self.connected())
-        self.check_claims(claims.UNKNOWN)
-        self.kernel.withdraw(self.nqn, VOLUME)
-        cinder.disconnect_volume(self.data, None)
+    def test_a_volume_that_came_before_it_was_asked_for(self) -> None:
+        """A host that is connected sees what it is granted: nobody's yet."""
+        first = self.properties(2, self.nqn)
+        self.kernel.grant(self.nqn, base.volume(2))
+        nova = self.service('nova')
+        nova.connect_volume(first)
+        nova.connect_volume(self.data)
+        nova.disconnect_volume(first, None)
+        self.kernel.withdraw(self.nqn, base.volume(2))
+        nova.disconnect_volume(self.data, None)
         self.assertEqual(0, self.connected())
         self.check_claims()
 
