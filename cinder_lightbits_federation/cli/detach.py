@@ -28,11 +28,13 @@ from cinder_lightbits_federation.cli import dropins
 from cinder_lightbits_federation.cli.listing import uuid_in
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
+from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cli import recording
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.jobs import commands
 from cinder_lightbits_federation.options import CLUSTER_PREFIX
 from cinder_lightbits_federation import ownership
+from cinder_lightbits_federation.views import AdminState
 from cinder_lightbits_federation.views import Use
 
 COLUMNS = ('resource', 'cinder_id', 'uuid', 'name', 'project', 'evidence')
@@ -50,7 +52,8 @@ class ClusterDetach(base.ListCommand):
     """Take a cluster out of the backend, once nothing of ours is there.
 
     Lists what is. Without --yes nothing is changed. Exit code 1: something
-    of ours is there; 3: the cluster could not be asked.
+    of ours is there; 2: it still takes new volumes; 3: it could not be
+    asked.
     """
 
     need_sort_by_cliff = False
@@ -68,6 +71,12 @@ class ClusterDetach(base.ListCommand):
         session = self.session
         session.connect()
         cluster = session.cluster(parsed_args.cluster)
+        if parsed_args.yes and cluster.admin_state is AdminState.ENABLED:
+            # Services place volumes there until they see that it is gone.
+            raise UsageError(
+                f'cluster {cluster.name} still takes new volumes: first give '
+                f'"cluster set {cluster.name} --drain --reason WHY", or '
+                f'--disable in the place of --drain')
         rows: list[dict[str, Any]] = []
         try:
             with self._job(parsed_args, cluster) as steps:

@@ -32,6 +32,10 @@ class DetachTest(test_attach.DropInTestCase):
         return self.rows('cluster', 'detach', 'north', *argv,
                          outcome=outcome)
 
+    def drain(self) -> None:
+        """Keep new volumes from the cluster."""
+        self.rows('cluster', 'set', 'north', '--drain', '--reason', 'old')
+
     def volume_there(self, **fields: Any) -> Any:
         """:returns: a volume of ours on the cluster."""
         self.driver.tear_down()
@@ -42,6 +46,7 @@ class DetachTest(test_attach.DropInTestCase):
 
     def test_empty(self) -> None:
         self.make('north', 'of-somebody-else')
+        self.drain()
         self.assertEqual([], self.detach())
         self.assertTrue(os.path.exists(self.file))
         self.assertEqual([], self.detach('--dry-run'))
@@ -50,9 +55,23 @@ class DetachTest(test_attach.DropInTestCase):
         self.assertEqual(['east'], [
             row['name'] for row in self.rows('cluster', 'list')])
 
+    def test_one_that_takes_new_volumes(self) -> None:
+        for state in ('--drain', '--disable'):
+            self.rows('cluster', 'set', 'north', '--enable', '--reason', 'x')
+            found = self.command('cluster', 'detach', 'north', '--yes')
+            self.assertEqual(Outcome.USAGE, found.outcome)
+            self.assertIn('"cluster set north --drain', found.err)
+            self.assertTrue(os.path.exists(self.file))
+            self.assertEqual([], self.detach())
+            self.rows('cluster', 'set', 'north', state, '--reason', 'x')
+            self.assertEqual([], self.detach('--yes'))
+            self.assertFalse(os.path.exists(self.file))
+            self.attach(self.arrays['north'])
+
     def test_volumes_of_ours(self) -> None:
         volume = self.volume_there()
         snapshot = self.taken(volume)
+        self.drain()
         rows = self.detach('--yes', outcome=Outcome.FINDINGS)
         self.assertEqual(
             {('volume', volume.id, 'record'),
@@ -75,6 +94,7 @@ class DetachTest(test_attach.DropInTestCase):
             {row['cinder_id']: row['evidence'] for row in rows})
 
     def test_silent(self) -> None:
+        self.drain()
         self.arrays['north'].stop()
         found = self.command('cluster', 'detach', 'north', '--yes')
         self.assertEqual(Outcome.SILENT, found.outcome)
@@ -88,16 +108,19 @@ class DetachTest(test_attach.DropInTestCase):
         self.assertFalse(os.path.exists(self.file))
 
     def test_a_section_of_somebody_else(self) -> None:
+        self.rows('cluster', 'set', 'east', '--disable', '--reason', 'x')
         found = self.command('cluster', 'detach', 'east', '--yes')
         self.assertEqual(Outcome.CLEAN, found.outcome)
         self.assertIn(f'from {self.path("cinder.conf")}', found.err)
 
     def test_the_last_one(self) -> None:
+        self.drain()
         self.write_config({})
         found = self.command('cluster', 'detach', 'north', '--yes')
         self.assertIn('the last cluster', found.err)
 
     def test_an_explicit_list(self) -> None:
+        self.drain()
         self.write_config({'east': self.section('east')},
                           lightbits_clusters='east, north')
         found = self.command('cluster', 'detach', 'north', '--yes')

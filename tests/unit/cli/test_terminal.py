@@ -95,4 +95,5 @@ class TerminalTest(test_attach.DropInTestCase):
         self.assertIn('9 of 10 steps', text)
         detach = ('cluster', 'detach', 'north')
         self.assert_quiet(*detach)
+        self.rows('cluster', 'set', 'north', '--drain', '--reason', 'old')
         self.assertRegex(self.shown(*detach, '--yes'), STEPS)
