@@ -10,35 +10,27 @@
 #    License for the specific language governing permissions and limitations
 #    under the License.
 
-"""Makes a SQLite database good enough for many threads.
+"""Makes one SQLite file good enough for concurrent services.
 
 A transaction that has read and then wants to write fails at once with
 "database is locked" when another one wrote in between; the databases Cinder
-is written for wait instead. In memory there is but one connection, so what
-one thread has not committed yet goes when another one ends its transaction.
-Here the process's transactions take turns.
+is written for wait instead. Here the process's transactions take turns.
 """
 
 from __future__ import annotations
 
 import threading
 from typing import Any
-import weakref
 
 import sqlalchemy
 
-_SERIALISED: weakref.WeakSet[sqlalchemy.Engine] = weakref.WeakSet()
-
 
 def serialise(engine: sqlalchemy.Engine) -> None:
-    """Let only one thread at a time hold a connection of `engine`. Idempotent.
+    """Let only one thread at a time hold a connection of `engine`.
 
     A thread that holds one may open another. Write-ahead logging lets other
     processes read meanwhile.
     """
-    if engine in _SERIALISED:
-        return
-    _SERIALISED.add(engine)
     turn = threading.RLock()
 
     @sqlalchemy.event.listens_for(engine, 'connect')

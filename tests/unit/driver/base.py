@@ -37,8 +37,6 @@ from oslo_config import cfg
 from cinder_lightbits_federation import driver as lb_driver
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation import timing
-from tests.embedded import sqlite
-from tests import releases
 from tests.simulator.control import SimCluster
 from tests.simulator.control import Simulator
 
@@ -82,8 +80,6 @@ class FederationTestCase(test.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        # Threads of the driver use the database as well.
-        sqlite.serialise(releases.engine())
         self.context = context.get_admin_context()
         self.folder = tempfile.mkdtemp()
         CONF.set_override('state_path', self.folder)
