@@ -118,18 +118,18 @@ def pause(seconds: float, stop: threading.Event | None = None) -> bool:
     return (stop or threading.Event()).wait(seconds)
 
 
-def pauses(first: float = FIRST_PAUSE, growth: float = GROWTH
-           ) -> Callable[[], float]:
+def pauses(first: float = FIRST_PAUSE, growth: float = GROWTH,
+           longest: float = LONGEST_PAUSE) -> Callable[[], float]:
     """:returns: a function that gives the next pause in seconds.
 
-    Pauses grow exponentially from `first` to one second and are jittered,
-    so that many waiters do not ask in step.
+    Pauses grow exponentially from `first` to `longest` and are jittered, so
+    that many waiters do not ask in step.
     """
     step = first
 
     def following() -> float:
         nonlocal step
-        here, step = step, min(step * growth, LONGEST_PAUSE)
+        here, step = step, min(step * growth, longest)
         # Spreads requests, guards nothing.
         return here * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
 
@@ -193,7 +193,8 @@ class Pace:
 
 def wait_until(probe: Callable[[], T | None], deadline: Deadline,
                what: str, last: Callable[[], object] | None = None,
-               pace: Pace | None = None) -> T:
+               pace: Pace | None = None, longest: float = LONGEST_PAUSE
+               ) -> T:
     """Ask `probe` until it answers something.
 
     The first question is asked at once or when `pace` says, the last one
@@ -204,10 +205,11 @@ def wait_until(probe: Callable[[], T | None], deadline: Deadline,
     :param what: what is waited for, for the error.
     :param last: tells what was seen last, for the error.
     :param pace: how long this usually takes; learns from this wait.
+    :param longest: seconds between two questions at most, without a pace.
     :returns: the first answer of `probe` that is not None.
     :raises DeadlineExceeded: `probe` answered None until the deadline.
     """
-    following = pauses()
+    following = pauses(longest=longest)
     started = time.monotonic()
     questions, usual = 0, 0.0
     if pace is not None:

@@ -32,6 +32,9 @@ LOG = logging.getLogger(__name__)
 
 # Other copies may take days.
 PATIENCE = 30 * 86400.0
+# Seconds between two looks for a place. Where locks are leases, as in etcd,
+# each look makes one for each place, which stays until it ends by itself.
+LONGEST_PAUSE = 10.0
 
 
 class Slots:
@@ -80,7 +83,8 @@ class Slots:
 
         return wait_until(
             take, deadline, f'a place for a copy on cluster {uuid}',
-            lambda: f'none of {self._limit} could be had')
+            lambda: f'none of {self._limit} could be had',
+            longest=LONGEST_PAUSE)
 
 
 def _give_back(lock: locks.Lock) -> None:

@@ -248,16 +248,18 @@ class _Copy:
         self._save(
             source=(self._source.cluster.uuid or '', self._source.project,
                     self._source.thing.uuid), moves=self._order.moves)
-        created = self._target()
-        self._check(created)
-        target = Found(self._tools.federation.registry.by_uuid(
-            created.location.cluster_uuid), created.location.project,
-            created.volume)
+        # Whoever gets no place is to have made nothing.
+        cluster = (self._order.request.only
+                   or self._target().location.cluster_uuid)
         with self._tools.slots.held(
-                [self._source.cluster.uuid or '',
-                 created.location.cluster_uuid], self._save,
+                [self._source.cluster.uuid or '', cluster], self._save,
                 self._order.patience):
-            self._passes(target)
+            created = self._target()
+            self._check(created)
+            self._passes(Found(
+                self._tools.federation.registry.by_uuid(
+                    created.location.cluster_uuid),
+                created.location.project, created.volume))
         self._save(stage=Stage.COPIED)
         return self._tools.copied(self._order.record, self.state)
 

@@ -132,6 +132,12 @@ class PausesTestCase(base.BaseTestCase):
             step = min(step * timing.GROWTH, timing.LONGEST_PAUSE)
         self.assertEqual(timing.LONGEST_PAUSE, step)
 
+    def test_they_come_to_what_is_asked_for(self) -> None:
+        following = timing.pauses(longest=10.0)
+        found = [following() for _ in range(30)][-1]
+        self.assertLessEqual(10.0 * (1 - timing.JITTER), found)
+        self.assertLessEqual(found, 10.0 * (1 + timing.JITTER))
+
     def test_waiters_do_not_share_their_step(self) -> None:
         first = timing.pauses()
         for _ in range(20):

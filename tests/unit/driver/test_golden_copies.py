@@ -21,6 +21,7 @@ from typing import Any
 
 from cinder_lightbits_federation import cinderlocks
 from cinder_lightbits_federation.copy.slots import Slots
+from cinder_lightbits_federation.federation import Federation
 from cinder_lightbits_federation.goldencopies import MASTER_COPY
 from cinder_lightbits_federation import goldenrules
 from cinder_lightbits_federation.jobs.model import JobState
@@ -125,7 +126,14 @@ class CopiesTest(golden.GoldenTestCase):
             late.daemon = True
             late.start()
             self.addCleanup(late.cancel)
+            create = self.mock_object(
+                Federation, 'create_volume', autospec=True,
+                side_effect=Federation.create_volume)
             second = self.boot_on('west')
+        # Nothing is made for a copy that gets no turn.
+        self.assertEqual([], [
+            call for call in create.call_args_list
+            if call.args[1].ref.name.startswith('for_copy_')])
         self.assertEqual([first.id, second.id], self.downloads)
         self.assertEqual(['east', 'west'], self.masters())
         job, = self.drv.desk.book.all()
