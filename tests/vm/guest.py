@@ -79,6 +79,8 @@ def become_host(debug: bool) -> None:
     for folder in (pathlib.Path('/etc/nvme'), places.DROP_INS, places.LOCKS,
                    pathlib.Path('/dev/disk/by-id')):
         folder.mkdir(parents=True, exist_ok=True)
+    # Not on a layer over something else, as in a container of its own.
+    subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/etc/nvme'], check=True)
     pathlib.Path('/etc/nvme/hostnqn').write_text(f'{HOST_NQN}\n')
     pathlib.Path('/etc/nvme/hostid').write_text(f'{HOST_ID}\n')
     CONFIGURATION.write_text(_TEXT.format(
