@@ -21,15 +21,16 @@ import fixtures
 from os_brick.initiator import initiator_connector
 from os_brick.privileged import rootwrap
 from oslo_config import cfg
-from oslo_config import fixture as config_fixture
 from oslo_privsep import comm
 from oslo_privsep import daemon
 
 from os_brick_ext import conn_props
+from os_brick_ext import connector
 from os_brick_ext import errors
 from os_brick_ext import host
 from os_brick_ext import options
 from os_brick_ext import privileged
+from os_brick_ext import settings
 from os_brick_ext import ways
 from tests.unit.brick import base
 from tests.unit.brick import fake_kernel
@@ -120,10 +121,12 @@ class PropertiesTest(base.BrickTestCase):
             self.assertEqual({}, self.connector().describe_host())
 
     def test_options_that_cannot_be_read(self) -> None:
-        conf = self.useFixture(config_fixture.Config(cfg.CONF))
-        conf.load_raw_values(options.GROUP, connect_timeout='soon')
-        self.assertEqual(
-            {}, type(self.connector()).get_connector_properties('sudo'))
+        with mock.patch.object(
+                settings, 'load', autospec=True,
+                side_effect=cfg.ConfigFileValueError('soon')):
+            self.assertEqual(
+                {}, connector.LightbitsConnector.get_connector_properties(
+                    'sudo'))
 
     def test_every_key_that_is_needed(self) -> None:
         data = self.properties(1, self.cluster(1))

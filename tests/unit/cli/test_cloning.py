@@ -20,6 +20,7 @@ from typing import Any
 
 from cinder_lightbits_federation.cli.jobs import OF_SERVICES
 from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation.copy import errors as copy_errors
 from cinder_lightbits_federation.copy.thick import ThickClones
 from cinder_lightbits_federation.copy.wanted import FREE_CLONE
 from cinder_lightbits_federation.copy.wanted import THICK_CLONE
@@ -200,14 +201,14 @@ class DoneTest(CloningTestCase):
         before = self.everything()
 
         def fail(*args: Any) -> int:
-            raise OSError(5, 'no path')
+            raise copy_errors.ContentDiffers('other data')
 
         self.stub_out('tests.copying.files.FileMover.copy', fail)
         self.work()
         found = self.command('volume', 'clone', source.id, '--cluster',
                              'west', '--name', 'copy', '--yes', '--wait')
         self.assertEqual(Outcome.FAILED, found.outcome)
-        self.assertRegex(found.err, 'job .* is failed: .*no path')
+        self.assertRegex(found.err, 'job .* is failed: .*other data')
         self.assertEqual(before, self.everything())
 
     def everything(self) -> dict[str, list[str]]:
