@@ -61,14 +61,29 @@ def show(figures: Mapping[str, Any]) -> str:
         (name, *(_cell(columns[kind]) if kind in columns else '-'
                  for kind in kinds))
         for name, columns in figures.items()])]
-    lines += [f'{kind}: {count} at once / {what}, {state}: '
-              f'{statistics.median(many) / max(one):.1f}'
-              for kind in kinds for state in ('cold', 'warm')
-              for count in (10, 50)
-              if (many := figures.get(
-                  f'attach {count}, {state}', {}).get(kind))
-              for what, row in (
-                  ('the slowest single one', f'attach 1, {state}'),
-                  ('the slowest of them', f'slowest of {count}, {state}'))
-              if (one := figures.get(row, {}).get(kind))]
+    lines += [
+        f'{kind}: {count} at once, {state}: {ratios}'
+        for kind in kinds for state in ('cold', 'warm') for count in (10, 50)
+        if (ratios := _ratios({name: columns.get(kind, [])
+                               for name, columns in figures.items()},
+                              count, state))]
     return '\n'.join(lines)
+
+
+def _ratios(values: Mapping[str, list[float]], count: int, state: str
+            ) -> str:
+    """:returns: how long many take, in times of one.
+
+    :param values: of one kind of connector, by what was measured.
+    """
+    many = values.get(f'attach {count}, {state}', [])
+    told = []
+    if alone := values.get(f'attach 1, {state}'):
+        told += [f'{statistics.median(many) / max(alone):.1f} times the '
+                 f'slowest that was alone'] if many else []
+    if of_them := values.get(f'slowest of {count}, {state}'):
+        each = [all_of / one
+                for all_of, one in zip(many, of_them, strict=True)]
+        told.append(f'{min(each):.1f} to {max(each):.1f} times the slowest '
+                    f'of them')
+    return '; '.join(told)
