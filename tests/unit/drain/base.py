@@ -19,6 +19,7 @@ from cinder_lightbits_federation.drain import mover
 from cinder_lightbits_federation.drain.mover import Item
 from cinder_lightbits_federation.drain.mover import Phase
 from cinder_lightbits_federation.drain.mover import Round
+from cinder_lightbits_federation.jobs.claims import HeldJob
 from cinder_lightbits_federation.jobs import runner
 from tests.unit.jobs import base
 
@@ -109,3 +110,26 @@ class MoverTestCase(base.JobsTestCase):
                         at_once, rate).run(
                             runner.Task(held, threading.Event()))
         return self.book.get(held.job.id)
+
+    def stopped_after_one(self, cinder: Cinder) -> HeldJob:
+        """Begin one move; then the service ends.
+
+        :returns: the job, which nobody has.
+        """
+        desk = self.desk()
+        held = desk.begin('drain', OLD, {})
+        stopping = threading.Event()
+        before = cinder.migrate
+
+        def migrate(volume_id: str) -> None:
+            before(volume_id)
+            stopping.set()
+
+        cinder.migrate = migrate  # type: ignore[method-assign]
+        moves = mover.Mover(cinder, self.book, cinder.look,
+                            cinder.places.get, 1)
+        self.assertRaises(runner.Stopping, moves.run,
+                          runner.Task(held, stopping))
+        cinder.migrate = before  # type: ignore[method-assign]
+        desk.let_go(held)
+        return held

@@ -13,12 +13,10 @@
 """Moves that Cinder says are under way, and that nobody has a job for."""
 
 import dataclasses
-import threading
 
 import fixtures
 
 from cinder_lightbits_federation.drain import mover
-from cinder_lightbits_federation.jobs import runner
 from tests.unit.drain import base
 from tests.unit.drain.base import Cinder
 from tests.unit.drain.base import NEW
@@ -94,23 +92,8 @@ class JoblessTestCase(base.MoverTestCase):
         self.no_job(finished=0.3)
         cinder = Cinder({'a': 1, 'b': 1})
         cinder.stuck.add('a')
-        desk = self.desk()
-        held = desk.begin('drain', OLD, {})
-        stopping = threading.Event()
-        before = cinder.migrate
-
-        def migrate(volume_id: str) -> None:
-            before(volume_id)
-            stopping.set()
-
-        cinder.migrate = migrate  # type: ignore[method-assign]
-        moves = mover.Mover(cinder, self.book, cinder.look,
-                            cinder.places.get, 1)
-        self.assertRaises(runner.Stopping, moves.run,
-                          runner.Task(held, stopping))
-        desk.let_go(held)
+        self.stopped_after_one(cinder)
         cinder.places['a'] = NEW
-        cinder.migrate = before  # type: ignore[method-assign]
         job = self.run_job(cinder, desk=self.desk('stor2'))
         self.assertEqual((2, ['a'], ['a', 'b']), (job.done, cinder.forgotten,
                                                   cinder.begun))

@@ -236,22 +236,7 @@ class MoverTestCase(base.MoverTestCase):
 
     def test_another_process_goes_on(self) -> None:
         cinder = Cinder({'a': 1, 'b': 1}, looks=2)
-        desk = self.desk()
-        held = desk.begin('drain', OLD, {})
-        stopping = threading.Event()
-        before = cinder.migrate
-
-        def migrate(volume_id: str) -> None:
-            before(volume_id)
-            stopping.set()
-
-        cinder.migrate = migrate  # type: ignore[method-assign]
-        moves = mover.Mover(cinder, self.book, cinder.look,
-                            cinder.places.get, 1)
-        self.assertRaises(runner.Stopping, moves.run,
-                          runner.Task(held, stopping))
-        desk.let_go(held)
-        cinder.migrate = before  # type: ignore[method-assign]
+        held = self.stopped_after_one(cinder)
         job = self.run_job(cinder, desk=self.desk('stor2'))
         self.assertEqual((held.job.id, 2), (job.id, job.done))
         self.assertEqual(['a', 'b'], cinder.begun)
