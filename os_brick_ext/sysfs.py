@@ -257,13 +257,20 @@ class Sysfs:
             for controller in sorted(files.names(self._controllers))
             if _CONTROLLER.fullmatch(controller)}
         if all(state is None for state in states.values()):
-            device = os.path.realpath(f'{self._blocks}/{name}/device')
-            return ((os.path.basename(device),) if self._is_live(device)
-                    else ())
+            return self._only_server(name)
         return tuple(
             controller for controller, state in states.items()
             if state in ACCESSIBLE
             and self._is_live(f'{self._controllers}/{controller}'))
+
+    def _only_server(self, name: str) -> tuple[str, ...]:
+        """:returns: whose a device is, without native multipath."""
+        try:
+            device = os.path.realpath(f'{self._blocks}/{name}/device')
+        except OSError:
+            # A link of it vanished between two steps.
+            return ()
+        return (os.path.basename(device),) if self._is_live(device) else ()
 
     @staticmethod
     def _path_state(path: str) -> str | None:

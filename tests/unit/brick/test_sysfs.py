@@ -115,6 +115,13 @@ class SysfsTest(test_base.BaseTestCase):
         self.kernel.withdraw(NQN, KEY.volume_uuid)
         self.assertIsNone(self.sysfs.find(KEY))
 
+    def test_a_link_that_vanishes_while_it_is_followed(self) -> None:
+        for path in self.block.glob('nvme*c*n*'):
+            shutil.rmtree(path)
+        with mock.patch.object(os.path, 'realpath', autospec=True,
+                               side_effect=FileNotFoundError):
+            self.assertEqual((), self.found().servers)
+
     def test_controllers(self) -> None:
         self.assertEqual(
             [sysfs.Controller('nvme0', NQN, 'tcp', '192.0.2.11', 4420,
