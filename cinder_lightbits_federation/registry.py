@@ -85,6 +85,10 @@ class Registry:
         """The sections that cannot be used."""
         return self.settings.broken
 
+    def named_files(self) -> tuple[str, ...]:
+        """:returns: paths of the files that sections name; see `settings`."""
+        return self.settings.files
+
     def by_uuid(self, uuid: str) -> Cluster:
         """:raises UnknownCluster: no known cluster has this UUID."""
         found = self._found

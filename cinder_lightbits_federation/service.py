@@ -48,7 +48,6 @@ from cinder_lightbits_federation.store.place import url_of
 from cinder_lightbits_federation.store.reports import Report
 from cinder_lightbits_federation.sweeper import Sweeper
 from cinder_lightbits_federation.views import Use
-from cinder_lightbits_federation.watcher import stamp
 from cinder_lightbits_federation.watcher import Watcher
 
 LOG = logging.getLogger(__name__)
@@ -149,10 +148,11 @@ class Service:
         self._remember_lost(self.federation.settings)
         self._tell_lost()
         # What the others are told now is what was reached.
+        registry = self.federation.registry
         self._watcher = Watcher(
             self._files, self._dirs,
             min(self.federation.settings.poll_interval, WATCH_INTERVAL),
-            self._reload, self._others)
+            self._reload, self._exchange, registry.named_files)
         if self._waiting:
             # They serve when they have been audited, which may take long.
             self._watcher.look_now()
@@ -223,15 +223,6 @@ class Service:
             self._configuration, self._configuration.config_group,
             self._host, bool(self._cluster_name), self._files, self._dirs)
 
-    def _others(self) -> object:
-        """Tell and hear the other services.
-
-        :returns: what differs when there is something to apply that is not
-            in the configuration files.
-        """
-        return (stamp(self.federation.registry.settings.files, ()),
-                self._exchange())
-
     def _exchange(self) -> object:
         """Tell the other services what is known here, and hear them.
 
@@ -239,9 +230,10 @@ class Service:
         """
         self.federation.golden.expire()
         registry = self.federation.registry
-        found = self.shared.exchange(registry.clusters, self._report()).stamp
+        stamp = self.shared.exchange(registry.clusters,
+                                     self._report()).stamp
         self._bar(self.shared.strangers(registry.clusters))
-        return found
+        return stamp
 
     def _report(self) -> Report:
         placer = self.federation.placer

@@ -62,18 +62,22 @@ class Watcher:
     :param interval: seconds between two looks.
     :param more: gives something that differs, too, when there is something
         to do; asked at every look.
+    :param named: gives further files, which the configuration names; asked
+        at every look.
     :param changed: what to do; returns whether that is all, else it is asked
         again at the next look. What it raises is logged.
     """
 
     def __init__(self, files: Sequence[str], dirs: Sequence[str],
                  interval: float, changed: Callable[[], bool],
-                 more: Callable[[], object] = tuple) -> None:
+                 more: Callable[[], object] = tuple,
+                 named: Callable[[], Sequence[str]] = tuple) -> None:
         self._files = files
         self._dirs = dirs
         self._interval = interval
         self._changed = changed
         self._more = more
+        self._named = named
         self._seen: object = self._stamp()
         self._doubted = False
         self._asked = threading.Event()
@@ -116,4 +120,5 @@ class Watcher:
             LOG.exception('The changed configuration was not applied.')
 
     def _stamp(self) -> object:
-        return stamp(self._files, self._dirs), self._more()
+        return (stamp((*self._files, *self._named()), self._dirs),
+                self._more())

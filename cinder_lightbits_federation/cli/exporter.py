@@ -98,7 +98,7 @@ class Exporter(base.CommandMixin, command.Command):
                         parsed_args.audit_interval)
         watcher = Watcher(session.files, session.dirs, WATCH_INTERVAL,
                           functools.partial(self._reload, session),
-                          session.heard)
+                          session.heard, session.registry.named_files)
         session.registry.start()
         metrics = prometheus_client.CollectorRegistry()
         audits = parsed_args.audit_interval > 0

@@ -97,7 +97,8 @@ class WatcherTestCase(FilesTestCase):
 
     def started(self, interval: float) -> watcher.Watcher:
         watch = watcher.Watcher([str(self.file)], [str(self.dropins)],
-                                interval, self.changed, self.looked)
+                                interval, self.changed, self.looked,
+                                lambda: [str(self.folder / 'ca.pem')])
         self.addCleanup(watch.stop)
         watch.start()
         return watch
@@ -133,6 +134,13 @@ class WatcherTestCase(FilesTestCase):
         self.wait_for_calls(2)
         self.wait_for_looks(self.looks + 3)
         self.assertEqual(2, self.calls)
+
+    def test_files_that_the_configuration_names(self) -> None:
+        for number, text in enumerate(('old', 'newer'), start=1):
+            (self.folder / 'ca.pem').write_text(text)
+            self.wait_for_calls(number)
+        (self.folder / 'ca.pem').unlink()
+        self.wait_for_calls(3)
 
     def test_whoever_asks_is_told_at_once_and_in_any_case(self) -> None:
         self.watch.stop()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from concurrent import futures
 import errno
+import os
 import threading
 from typing import Any
 from unittest import mock
@@ -160,35 +161,30 @@ class NativeTest(base.NativeTestCase):
         self.connect()
         self.assertEqual(1, len(self.calls('connect ::1 ')))
 
-    def test_a_cluster_that_refuses_the_host(self) -> None:
+    def refused(self, number: int) -> errors.NotVisible:
+        """:returns: what is told when the kernel will not connect."""
         with mock.patch.object(
                 self.kernel, 'connect_controller', autospec=True,
-                side_effect=OSError(errno.EIO, 'Input/output error')):
-            error = self.assertRaises(
+                side_effect=OSError(number, os.strerror(number))):
+            error: errors.NotVisible = self.assertRaises(
                 errors.NotVisible, self.connector().connect_volume,
                 self.data)
+        return error
+
+    def test_a_cluster_that_refuses_the_host(self) -> None:
+        error = self.refused(errno.EIO)
         self.assertIn(f'grant access to {base.HOST_NQN}?', str(error))
 
     def test_the_module_for_tcp_is_missing(self) -> None:
         (self.kernel.sys / 'module/nvme_tcp/parameters').rmdir()
         (self.kernel.sys / 'module/nvme_tcp').rmdir()
-        with mock.patch.object(
-                self.kernel, 'connect_controller', autospec=True,
-                side_effect=OSError(errno.EINVAL, 'Invalid argument')):
-            error = self.assertRaises(
-                errors.NotVisible, self.connector().connect_volume,
-                self.data)
+        error = self.refused(errno.EINVAL)
         self.assertIn('kernel module nvme_tcp is missing', str(error))
         self.assertIn('modprobe nvme-tcp', str(error))
 
     def test_a_host_with_two_ids(self) -> None:
         """The kernel has no other word for it than for what it mistakes."""
-        with mock.patch.object(
-                self.kernel, 'connect_controller', autospec=True,
-                side_effect=OSError(errno.EINVAL, 'Invalid argument')):
-            error = self.assertRaises(
-                errors.NotVisible, self.connector().connect_volume,
-                self.data)
+        error = self.refused(errno.EINVAL)
         self.assertIn(
             f'with another than {base.HOST_ID}', str(error))
 
