@@ -39,6 +39,7 @@ from cinder_lightbits_federation.copy import devices  # noqa: E402
 from cinder_lightbits_federation.copy.extents import Extent  # noqa: E402
 from cinder_lightbits_federation.copy import privileged as copying  # noqa: E402
 from cinder_lightbits_federation import driver as lb_driver  # noqa: E402
+from cinder_lightbits_federation.timing import Deadline  # noqa: E402
 from os_brick_ext import options  # noqa: E402
 from os_brick_ext import privileged as ext_privileged  # noqa: E402
 from os_brick_ext import register  # noqa: E402
@@ -95,6 +96,13 @@ class Calls:
     def look(self) -> None:
         """Look at the clusters, as Cinder does periodically."""
         self.driver.get_volume_stats(refresh=True)
+
+    def reach(self, cluster: str) -> bool:
+        """:returns: whether a cluster answers; it is asked now."""
+        found = next(one for one in self.driver.federation.registry.clusters
+                     if one.name == cluster)
+        return found.refresh(
+            Deadline.after(found.settings.client.api_timeout))
 
     def _type(self, cluster: str) -> str:
         if cluster not in self._types:

@@ -138,6 +138,11 @@ class FailureTest(suite_cloud.CloudTestCase):
         self.cloud.call('detach', volume=volume, connector=host)
         return told
 
+    def revive(self, cluster: str) -> None:
+        """Start a cluster again, and have Cinder notice at once."""
+        self.arrays[cluster].start()
+        self.assertTrue(self.cloud.call('reach', cluster=cluster))
+
     def test_another_cluster_that_is_dead(self) -> None:
         """Neither I/O nor attachments of the others notice."""
         lost = self.create('north')
@@ -148,7 +153,7 @@ class FailureTest(suite_cloud.CloudTestCase):
             for case in ('alive', 'dead'):
                 if case == 'dead':
                     self.arrays['north'].stop()
-                    self.addCleanup(self.arrays['north'].start)
+                    self.addCleanup(self.revive, 'north')
                 other = self.create('west')
                 self.progress(work)
                 work.mark()
@@ -158,6 +163,7 @@ class FailureTest(suite_cloud.CloudTestCase):
                 self.detach(other, known)
                 self.progress(work)
                 self.told(f'another cluster is {case}', work)
+        self.assertFalse(self.cloud.call('reach', cluster='north'))
         for case, value in seconds.items():
             report.sample(f'another cluster is {case}',
                           'attaching takes seconds', value)
