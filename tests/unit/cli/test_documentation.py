@@ -88,6 +88,14 @@ class CliPageTest(base.BaseTestCase):
                 set(), set(re.findall(r'\b([1-4]):', codes)) - set(
                     re.findall(r'Exit\s+code\s+(\d)', self.page[where])), name)
 
+    def test_interrupts_have_a_code_of_their_own(self) -> None:
+        for name, text in self.page.items():
+            told = [code for code, meaning in re.findall(
+                r'Exit\s+code\s+(\d+):(.*?)(?=Exit\s+code|\n\n|\Z)', text,
+                flags=re.DOTALL) if 'interrupt' in meaning]
+            self.assertEqual(
+                set(), set(told) - {str(int(Outcome.INTERRUPTED))}, name)
+
     def parser(self, name: str) -> argparse.ArgumentParser:
         """:returns: the parser of a command."""
         command = main.COMMANDS[name](self.shell, argparse.Namespace())
