@@ -50,7 +50,8 @@ class Tuning:
     """How the kernel treats a connection; seconds, and 0 for its default.
 
     :param nr_io_queues: I/O queues.
-    :param ctrl_loss_tmo: until a lost node is given up; -1 for never.
+    :param ctrl_loss_tmo: until a lost node is given up; -1 for never, and 0
+        for at once.
     :param fast_io_fail_tmo: until I/O to a lost node fails.
     """
 
@@ -76,9 +77,11 @@ def connect_options(
         'trsvcid': conn_props.check_port(port, 'nvme_endpoints'),
         'hostnqn': conn_props.check_nqn(host_nqn, 'host NQN'),
         'hostid': conn_props.check_uuid(host_id, 'host id')}
+    # Only of ctrl_loss_tmo is 0 not our word for the kernel's default, which
+    # is ten minutes: no attempt is made then to reach the node again.
     fields.update(
         (name, value) for name, value in dataclasses.asdict(tuning).items()
-        if value)
+        if value or name == 'ctrl_loss_tmo')
     return ','.join(f'{name}={value}' for name, value in fields.items())
 
 

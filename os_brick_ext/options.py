@@ -102,8 +102,9 @@ OPTS: list[cfg.Opt] = [
     cfg.IntOpt(
         'ctrl_loss_timeout', default=-1, min=-1, max=604800,
         help='Seconds after which a node that was lost is given up; -1 '
-             'means never. With the last one its volumes vanish from under '
-             'their users, while until then I/O waits. Native mode only.'),
+             'means never, 0 at once, with no attempt to reach it again. '
+             'With the last one its volumes vanish from under their users, '
+             'while until then I/O waits. Native mode only.'),
     cfg.IntOpt(
         'fast_io_fail_timeout', default=0, min=0, max=604800,
         help='Seconds after which I/O fails that has no node left to go to; '

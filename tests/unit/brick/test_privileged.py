@@ -123,6 +123,17 @@ class PrivilegedTest(base.BrickTestCase):
             NQN, base.HOST_NQN, base.HOST_ID)
         self.assertIn(b',fast_io_fail_tmo=25', path.read_bytes())
 
+    def test_connecting_to_nodes_that_are_given_up_at_once(self) -> None:
+        """To the kernel that is a number, and not to be left to it."""
+        conf = self.useFixture(config_fixture.Config(cfg.CONF))
+        conf.config(group='os_brick_ext', ctrl_loss_timeout=0)
+        path = self.kernel.dev / 'nvme-fabrics'
+        path.write_bytes(b'')
+        self.assertRaises(
+            ValueError, privileged.connect_controller, '192.0.2.11', 4420,
+            NQN, base.HOST_NQN, base.HOST_ID)
+        self.assertIn(b',ctrl_loss_tmo=0', path.read_bytes())
+
     def test_connecting_without_the_module(self) -> None:
         self.assertRaises(
             FileNotFoundError, privileged.connect_controller, '192.0.2.11',
