@@ -64,7 +64,8 @@ class NodesTest(base.NativeTestCase):
         up = self.listener(address='::1')
         self.stock(conn_props.DiscoveryNode.at(mute.endpoint),
                    conn_props.DiscoveryNode.at(up.endpoint))
-        self.connect(probe_timeout=0.2)
+        with self.impatient_with(mute):
+            self.connect()
         self.assertEqual(
             [f'discover ::1 {up.port}'], self.calls('discover'))
 
