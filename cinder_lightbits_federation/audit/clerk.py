@@ -116,11 +116,18 @@ class Clerk:
         return True
 
     @staticmethod
-    def detach(volume_id: str, attachment_ids: Iterable[str]) -> None:
-        """Mark attachments as over, as Cinder does. Idempotent."""
+    def detach(volume_id: str, attachment_ids: Iterable[str]) -> str | None:
+        """Mark attachments as over, as Cinder does. Idempotent.
+
+        :returns: the status that the volume got by that; None if it was
+            left as it was.
+        """
+        status: str | None = None
         for attachment_id in attachment_ids:
-            db_api.volume_detached(cinder_context.get_admin_context(),
-                                   volume_id, attachment_id)
+            updates, _attachment = db_api.volume_detached(
+                cinder_context.get_admin_context(), volume_id, attachment_id)
+            status = updates.get('status', status)
+        return status
 
     def of(self, table: str, column: str, ids: Sequence[str]) -> list[Row]:
         """:returns: the rows with one of some values in a column."""

@@ -84,8 +84,13 @@ class Clerk(Protocol):
                ) -> bool:
         """Add attachments to a volume of that status."""
 
-    def detach(self, volume_id: str, attachment_ids: Iterable[str]) -> None:
-        """Mark attachments as over."""
+    def detach(self, volume_id: str, attachment_ids: Iterable[str]
+               ) -> str | None:
+        """Mark attachments as over.
+
+        :returns: the status that the volume got by that; None if it was
+            left as it was.
+        """
 
 
 class Records(Amender, Protocol):
@@ -276,25 +281,23 @@ class Reimporter:
             {**before, exports.ATTACHMENTS: self._attachments(attached)},
             {**after, exports.ATTACHMENTS: []})
         # Last: it counts as found until its status is set.
-        self._clerk.detach(record.id, attached)
-        self._condemn_detached(step.task.finding, after)
+        status = self._clerk.detach(record.id, attached) or record.status
+        self._condemn_detached(dataclasses.replace(record, status=status),
+                               after)
 
-    def _condemn_detached(self, finding: Finding, after: Mapping[str, Any]
+    def _condemn_detached(self, left: Record, after: Mapping[str, Any]
                           ) -> None:
         """Set the status of a volume whose attachments are over by now.
 
-        :raises RecordLost: somebody else has changed it; nothing takes the
-            end of the attachments back.
+        :param left: the record as the end of the attachments has left it.
+            It is not read anew: what somebody has set since must stay.
+        :raises RecordLost: somebody else has changed or deleted it; nothing
+            takes the end of the attachments back.
         """
-        try:
-            record, _books = self._record(finding)
-        except Declined as exc:
-            raise errors.RecordLost(f'its attachments were ended, and then '
-                                    f'{exc}') from exc
-        if not self._records.amend(record, {}, after):
+        if not self._records.amend(left, {}, after):
             raise errors.RecordLost('its attachments were ended, and then '
-                                    'its record was changed by somebody '
-                                    'else')
+                                    'its record was changed or deleted by '
+                                    'somebody else')
 
     def _attachments(self, ids: Iterable[str]) -> list[Row]:
         """:returns: the rows of attachments, for the way back."""

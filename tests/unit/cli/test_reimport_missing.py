@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import json
 import os
 from typing import Any
@@ -86,17 +87,38 @@ class MissingTest(test_reimport.ReimportTestCase):
         self.check_way_back()
         self.assertEqual(result, self.journal()['result'])
 
-    def test_deleted_after_the_detach(self) -> None:
+    def after_the_detach(self, change: Callable[[], Any]) -> None:
+        """Have somebody change the record when its attachments are over."""
         real = clerk.Clerk.detach
 
-        def last(volume_id: str, attachment_ids: Any) -> None:
-            real(volume_id, attachment_ids)
-            self.reread(self.record).destroy()
+        def last(volume_id: str, attachment_ids: Any) -> str | None:
+            status = real(volume_id, attachment_ids)
+            change()
+            return status
 
         self.stub_out(f'{clerk.__name__}.Clerk.detach', staticmethod(last))
+
+    def test_changed_before_anybody_looks_again(self) -> None:
+        """What somebody has set is not taken for what the detach left."""
+        self.after_the_detach(lambda: self.reread(
+            self.record).conditional_update({'status': 'deleting'}))
+        (_action, _id, result), = self.results(outcome=Outcome.FAILED)
+        self.assertIn('failed: its attachments were ended, and then', result)
+        self.assertEqual('deleting', self.reread(self.record).status)
+        self.check_way_back()
+
+    def test_deleted_after_the_detach(self) -> None:
+        self.after_the_detach(lambda: self.reread(self.record).destroy())
         (_action, _id, result), = self.results(outcome=Outcome.FAILED)
         self.assertIn('failed: its attachments were ended, and then its '
-                      'record is gone', result)
+                      'record was changed or deleted', result)
+
+    def test_a_status_that_the_detach_leaves(self) -> None:
+        """Cinder keeps that of a volume which is being migrated."""
+        self.record.migration_status = 'migrating'
+        self.record.save()
+        self.results()
+        self.assertEqual('error', self.reread(self.record).status)
 
     def test_changed_where_nobody_has_it(self) -> None:
         self.leave_on_record()
