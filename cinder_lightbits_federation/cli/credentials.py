@@ -216,15 +216,18 @@ class CredentialShow(CredentialCommand, base.ShowCommand):
 
 
 def _planned(folder: str, wanted: str | None) -> dict[str, Any]:
-    """:returns: what is known of a key pair before it is made.
+    """:returns: the columns of a key pair before it is made.
+
+    What only the key can tell is empty.
 
     :raises FailedError: it could not be made, since a file is there.
     """
     keyfiles.check_id(wanted)
     name = wanted or UNMADE
     private, public = keyfiles.places(folder, name)
-    return {'credential_id': name, 'private_key_file': private,
-            'public_key_file': public, 'bits': keys.DEFAULT_BITS}
+    return {'credential_id': name, 'private_key_file': private, 'mode': '',
+            'public_key_file': public, 'fingerprint': '',
+            'bits': keys.DEFAULT_BITS}
 
 
 class CredentialRotate(CredentialCommand, base.ShowCommand):
@@ -310,7 +313,8 @@ class CredentialRotate(CredentialCommand, base.ShowCommand):
         fields: dict[str, Any] = {
             'cluster': cluster.name, 'credential_id': pair.id,
             'private_key_file': pair.private_file,
-            'trial': Names(tried.lines())}
+            'trial': Names(tried.lines()), 'written': '',
+            'then': Names(())}
         if not given.dry_run:
             fields['written'] = self._write(cluster.name, pair)
             fields['then'] = Names([

@@ -205,10 +205,11 @@ class RotateTest(CredentialTestCase):
         self.upload(new)
         dry = self.rotate('--to', new['private_key_file'], '--dry-run')
         self.assertEqual(['default: accepted'], dry['trial'])
-        self.assertNotIn('written', dry)
+        self.assertEqual(('', []), (dry['written'], dry['then']))
         path = os.path.join(self.drop_ins, 'lightbits-east.conf')
         done = self.rotate('--to', new['private_key_file'])
 
+        self.assertEqual(list(dry), list(done))
         self.assertEqual(path, done['written'])
         self.assertEqual(0o640, stat.S_IMODE(os.stat(path).st_mode))
         self.assertEqual([
@@ -233,7 +234,8 @@ class RotateTest(CredentialTestCase):
         self.assertIn('Nothing was made; ID stands for', found.err)
         self.assertEqual(f'{folder}/ID.key',
                          found.json()['private_key_file'])
-        self.assertNotIn('fingerprint', found.json())
+        self.assertEqual(('', ''), (found.json()['mode'],
+                                    found.json()['fingerprint']))
         named = self.rotate('--id', 'second', '--dry-run')
         self.assertIn(f'--to {folder}/second.key --id second', named['then'])
         self.assertIn(f'--id=second {folder}/second.', named['upload'][0])
@@ -244,6 +246,8 @@ class RotateTest(CredentialTestCase):
             self.assertEqual(outcome, refused.outcome)
 
         self.assertEqual(before, sorted(os.listdir(folder)))
+        # Who picks columns gets them from the trial and from the real one.
+        self.assertEqual(list(found.json()), list(self.rotate()))
 
     def test_in_a_file_that_is_not_ours(self) -> None:
         old = self.create()
