@@ -99,7 +99,7 @@ class Cloud(clients.Clients):
         return path.read_text(errors='replace') if path.exists() else ''
 
     def wait_for_log(self, pattern: str, since: int = 0,
-                     timeout: float = 30.0) -> str:
+                     timeout: float = waiting.PATIENCE) -> str:
         """Return the first log line that `pattern` is found in.
 
         :param since: number of characters of the log to leave out.

@@ -55,7 +55,7 @@ class ServiceProcess:
         """:raises ServiceFailed: it does not run."""
         return self._running().pid
 
-    def start(self, timeout: float = 60.0) -> dict[str, Any]:
+    def start(self, timeout: float = 180.0) -> dict[str, Any]:
         """Start it and return what its ready line says.
 
         :raises ServiceFailed: it ended instead.
@@ -75,7 +75,7 @@ class ServiceProcess:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def stop(self, timeout: float = 30.0) -> None:
+    def stop(self, timeout: float = waiting.PATIENCE) -> None:
         """End it as an init system would; idempotent.
 
         :raises ServiceFailed: it had to be killed or ended with an error.

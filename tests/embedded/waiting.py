@@ -20,6 +20,10 @@ from typing import TypeVar
 
 T = TypeVar('T')
 
+# Seconds after which something does not come any more, on however busy a
+# machine; a wait that succeeds costs none of them.
+PATIENCE = 120.0
+
 # Looking costs the service time, so it is done less and less often.
 _FIRST_PAUSE = 0.05
 _LAST_PAUSE = 0.5
@@ -31,7 +35,7 @@ class WaitedTooLong(AssertionError):
 
 
 def wait_for(look: Callable[[], T | None], what: str,
-             timeout: float = 30.0) -> T:
+             timeout: float = PATIENCE) -> T:
     """Call `look` until it returns something true, and return that.
 
     :param what: ends the sentence "waited N s for ...".

@@ -135,7 +135,7 @@ class AdoptionTest(base.FunctionalTest):
                 return None
             return done
 
-        done = self.wait(look, 'the old service to be down', 60)
+        done = self.wait(look, 'the old service to be down', 180)
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertEqual([], json.loads(done.stdout))
         self.assertIn('5 records rewritten', done.stderr)

@@ -255,7 +255,7 @@ class LostLockTest(case.StackTest):
         # Meanwhile others take snapshots of the same volume.
         others = [self.sdk.create_snapshot(volume_id=source.id)
                   for _number in range(4)]
-        self.wait(lambda: self.available(others), 'snapshots by others', 60)
+        self.wait(lambda: self.available(others), 'snapshots by others', 180)
         victim.resume()
         found = self.settled(self.sdk, copy, 'available', 'error')
         self.addDetail('copy', content.text_content(found.status))

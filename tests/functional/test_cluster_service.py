@@ -112,7 +112,7 @@ class SharedWorkTest(case.StackTest):
             except exceptions.BadRequestException:
                 return None
 
-        made = self.wait(reserve, 'a reservation', 60)
+        made = self.wait(reserve, 'a reservation', 180)
         sdk.update_attachment(made.id, connector=connector)
         sdk.complete_attachment(made)
         return made
@@ -126,7 +126,7 @@ class SharedWorkTest(case.StackTest):
                     size=1, name=f'burst-{number}'), range(BURST)))
         asked = time.monotonic()
         wanted = {volume.id for volume in made}
-        self.wait_for_volumes(wanted, 120)
+        self.wait_for_volumes(wanted, 300)
         ended = time.monotonic()
         self.audit()
         places = [len([item for item in cluster.volumes

@@ -170,7 +170,7 @@ class BackupTest(DataTest):
             return now if now.status not in ('creating', 'restoring') else (
                 None)
 
-        found = self.wait(look, f'backup {backup.id}', 120)
+        found = self.wait(look, f'backup {backup.id}', 300)
         self.assertEqual('available', found.status, found.fail_reason)
         return found
 

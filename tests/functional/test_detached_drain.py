@@ -105,14 +105,14 @@ class DetachedDrainTest(case.StackTest):
                 return False
             return True
 
-        self.wait(agreed, 'the services to apply the states', 60)
+        self.wait(agreed, 'the services to apply the states', 180)
 
     def fill(self) -> dict[str, bytes]:
         """Make volumes on east; return what is in their first blocks."""
         others = ('west', 'north')
         self.set_states('--disable', '--reason', 'filling', names=others)
         made = [self.sdk.create_volume(size=1) for _number in range(VOLUMES)]
-        self.wait_for_volumes({item.id for item in made}, 120)
+        self.wait_for_volumes({item.id for item in made}, 300)
         self.set_states('--reset', names=others)
         data = {item.id: os.urandom(BLOCK) for item in made}
         for cluster, uuid, volume_id in self.places():
@@ -144,7 +144,7 @@ class DetachedDrainTest(case.StackTest):
             return any(cluster != 'east' for cluster, *_rest
                        in self.places())
 
-        self.wait(begun, 'the drain to move something', 60)
+        self.wait(begun, 'the drain to move something', 180)
         victim = self.job()['host'].partition('@')[0]
         self.stack.volumes[victim].kill()
         left = [item for item in self.places() if item[0] == 'east']
@@ -153,7 +153,7 @@ class DetachedDrainTest(case.StackTest):
         self.wait(lambda: self.job()['state'] != 'running',
                   'another service to end the drain', 300)
 
-        self.wait_for_volumes({*data, made.id}, 60)
+        self.wait_for_volumes({*data, made.id}, 180)
         job = self.job()
         self.assertEqual(('done', ''), (job['state'], job['error']))
         self.assertNotEqual(victim, job['host'].partition('@')[0])

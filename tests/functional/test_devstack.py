@@ -115,7 +115,7 @@ class DevStackTest(base.BaseTestCase):
             self.assertNotEqual('error', found, self.logs())
             return found
 
-        waiting.wait_for(lambda: status() == 'available', name, 60)
+        waiting.wait_for(lambda: status() == 'available', name, 180)
         return made
 
     def logs(self) -> str:
@@ -128,7 +128,7 @@ class DevStackTest(base.BaseTestCase):
         node = os.uname().nodename
         hosts = {f'{node}@lightbits', f'{node}-lightbits@lightbits'}
         try:
-            waiting.wait_for(lambda: self.serving() == hosts, 'services', 90)
+            waiting.wait_for(lambda: self.serving() == hosts, 'services', 180)
         except waiting.WaitedTooLong as error:
             raise AssertionError(self.logs()) from error
         wanted = {self.create(f'in-the-{name}', '--type', f'lightbits-{name}'):
@@ -141,7 +141,7 @@ class DevStackTest(base.BaseTestCase):
                          [item['Name'] for item in clusters
                           if item['Binary'] == 'cinder-volume'])
         self.stack.openstack.text('volume', 'delete', *wanted)
-        waiting.wait_for(lambda: not self.on_clusters(), 'deletions', 60)
+        waiting.wait_for(lambda: not self.on_clusters(), 'deletions', 180)
         running = self.machine.processes()
         self.assertEqual({'lightbits-sim', 'c-vol', 'c-vol-lightbits'},
                          set(running))

@@ -73,7 +73,7 @@ class DrainTestCase(base.FunctionalTest):
 
     def printed(self, process: subprocess.Popen[str], code: int) -> Any:
         """Wait for the command's end and return what it printed."""
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=900)
         self.assertEqual(code, process.returncode, err)
         self.progress = err
         return json.loads(out)
@@ -82,10 +82,10 @@ class DrainTestCase(base.FunctionalTest):
         """Wait until the service goes by the states that are set."""
         def look() -> bool:
             process = self.process('cluster', 'status')
-            process.communicate(timeout=60)
+            process.communicate(timeout=180)
             return process.returncode == CLEAN
 
-        self.wait(look, 'the service to apply the states', 60)
+        self.wait(look, 'the service to apply the states', 180)
 
     def fill(self, wanted: Sequence[Mapping[str, Any]]) -> list[Any]:
         """Make volumes on the cluster that is to be drained.
@@ -101,7 +101,7 @@ class DrainTestCase(base.FunctionalTest):
                 lambda item: self.sdk.create_volume(size=1, **item), wanted))
         self.wait(lambda: all(
             item.status == 'available'
-            for item in self.cloud.records().volumes), 'the volumes', 120)
+            for item in self.cloud.records().volumes), 'the volumes', 300)
         self.assertEqual({'east'}, set(self.places(made).values()))
         for name in ('west', 'north'):
             self.command('cluster', 'set', name, '--reset')

@@ -61,7 +61,7 @@ class InstallTest(base.BaseTestCase):
         """
         done = subprocess.run(
             ['bash', '-c', command], cwd=cwd, capture_output=True, text=True,
-            timeout=550, check=False, env={
+            timeout=1500, check=False, env={
                 **{name: value for name, value in os.environ.items()
                    if not name.startswith(('OS_', 'PIP_'))}, **environment})
         self.assertEqual(0, done.returncode, done.stdout + done.stderr)

@@ -165,7 +165,7 @@ class OperatorTest(base.FunctionalTest):
     def settle(self, name: str, command: str) -> None:
         """Wait for a volume, as soon as its cluster takes one."""
         def attempt() -> bool:
-            self.wait(lambda: self.named(name).status != 'creating', name, 60)
+            self.wait(lambda: self.named(name).status != 'creating', name, 180)
             volume = self.named(name)
             if volume.status == 'available':
                 return True

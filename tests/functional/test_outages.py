@@ -42,7 +42,7 @@ class OutageTest(base.FunctionalTest):
     def error_deleting(self, sdk: Any, volume: Any) -> None:
         sdk.delete_volume(volume.id)
         self.wait(lambda: sdk.get_volume(volume.id).status
-                  == 'error_deleting', 'the delete to fail', 60)
+                  == 'error_deleting', 'the delete to fail', 180)
 
     def test_down_at_start(self) -> None:
         """The service starts, serves, and takes the cluster in later."""
@@ -111,7 +111,7 @@ class OutageTest(base.FunctionalTest):
         self.west.stop()
         sdk.delete_snapshot(snapshot.id)
         self.wait(lambda: sdk.get_snapshot(snapshot.id).status
-                  == 'error_deleting', 'the delete to fail', 60)
+                  == 'error_deleting', 'the delete to fail', 180)
         self.west.start()
         self.cloud.wait_for_log(r'Cluster west .* is connected',
                                 since=self.log_end())

@@ -176,10 +176,10 @@ class ThickCloneTest(base.FunctionalTest):
             'volume', 'clone', source.id, '--cluster', there, '--name', 'x',
             '--rate', '1', '--yes')
         self.wait(lambda: self.book.get(told['job']).done,
-                  'something to be copied', 60)
+                  'something to be copied', 180)
         self.command('job', 'cancel', told['job'], '--yes')
         self.wait(lambda: self.book.get(told['job']).ended,
-                  'the end of the job', 60)
+                  'the end of the job', 180)
         self.assertIs(JobState.CANCELLED, self.book.get(told['job']).state)
         self.assertEqual([source.id],
                          [item.id for item in self.sdk.volumes()])
@@ -202,7 +202,7 @@ class ThickCloneTest(base.FunctionalTest):
         self.sdk.update_type_extra_specs(
             kind, **{'lightos:cluster': there})
         self.command('job', 'resume', job.id)
-        self.wait(lambda: self.sdk.find_volume('late'), 'the clone', 60)
+        self.wait(lambda: self.sdk.find_volume('late'), 'the clone', 180)
         clone = self.settled(self.sdk, self.sdk.find_volume('late'))
         self.assertEqual(files.content(self.path(source)),
                          files.content(self.path(clone)))

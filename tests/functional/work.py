@@ -26,7 +26,7 @@ class Work(testtools.TestCase):
     """Operations that end when the service has done them."""
 
     def wait(self, look: Callable[[], Any], what: str,
-             timeout: float = 30.0) -> Any:
+             timeout: float = waiting.PATIENCE) -> Any:
         """See `waiting.wait_for`."""
         return waiting.wait_for(look, what, timeout)
 
@@ -42,7 +42,7 @@ class Work(testtools.TestCase):
             now = sdk.get_volume(volume.id)
             return now if now.status in ends else None
 
-        found = self.wait(look, f'volume {volume.id} to be {states}', 60)
+        found = self.wait(look, f'volume {volume.id} to be {states}')
         self.assertIn(found.status, states)
         return found
 
@@ -80,7 +80,7 @@ class Work(testtools.TestCase):
             status = sdk.get_volume(volume.id).migration_status
             return status if status in ('success', 'error') else None
 
-        return str(self.wait(ended, 'the migrate to end', 90))
+        return str(self.wait(ended, 'the migrate to end', 180))
 
     def snapshot(self, sdk: Any, volume: Any) -> Any:
         """Take a snapshot and wait for it."""

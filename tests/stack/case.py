@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from oslotest import base
 from testtools import content
 
+from tests.embedded import waiting
 from tests.functional import work
 from tests.stack import bed
 from tests.stack import operators
@@ -75,7 +76,7 @@ class StackTest(work.Work, base.BaseTestCase):
         return done
 
     def wait_for_volumes(self, ids: Collection[str],
-                         timeout: float = 60.0) -> None:
+                         timeout: float = 180.0) -> None:
         """Wait until all of some volumes are available; none may fail.
 
         Looks into the database: to list many volumes again and again keeps
@@ -96,11 +97,11 @@ class StackTest(work.Work, base.BaseTestCase):
         for snapshot in list(self.sdk.snapshots()):
             self.sdk.delete_snapshot(snapshot.id)
         self.wait(lambda: not self.stack.records().snapshots,
-                  'the snapshots to be gone', 60)
+                  'the snapshots to be gone', 180)
         for volume in list(self.sdk.volumes()):
             self.sdk.delete_volume(volume.id)
         self.wait(lambda: not self.stack.records().volumes,
-                  'the volumes to be gone', 120)
+                  'the volumes to be gone', 300)
 
     def revive(self) -> None:
         """Start every ``cinder-volume`` that does not run."""
@@ -119,13 +120,14 @@ class StackTest(work.Work, base.BaseTestCase):
                     for item in self.sdk.services(binary='cinder-volume')}
             return wanted.items() <= seen.items()
 
-        self.wait(look, f'services to be {wanted}', 60)
+        self.wait(look, f'services to be {wanted}', 180)
 
     def fresh_log(self, host: str) -> str:
         """Return what a service has logged during this test."""
         return self.stack.volumes[host].log()[self.marks[host]:]
 
-    def worker_of(self, volume: Any, timeout: float = 30.0) -> str:
+    def worker_of(self, volume: Any,
+                  timeout: float = waiting.PATIENCE) -> str:
         """Return the host that makes, or has made, a volume."""
         text = f'Volume {volume.id}: being created'
 

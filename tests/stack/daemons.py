@@ -110,7 +110,7 @@ class Daemon:
                 env=os.environ | dict(self.program.environment))
         self._guard.watch(self._process.pid)
 
-    def wait(self, timeout: float = 60.0) -> None:
+    def wait(self, timeout: float = 180.0) -> None:
         """Wait until it serves.
 
         :param timeout: seconds.
@@ -120,12 +120,12 @@ class Daemon:
         waiting.wait_for(self._serves, f'{self.program.name} to serve',
                          timeout)
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = 180.0) -> None:
         """Start the process and wait until it serves; see `wait`."""
         self.launch()
         self.wait(timeout)
 
-    def stop(self, timeout: float = 30.0) -> None:
+    def stop(self, timeout: float = waiting.PATIENCE) -> None:
         """End it as an init system would. Idempotent.
 
         :raises DaemonFailed: it had to be killed, or had ended before.
@@ -188,7 +188,8 @@ class Daemon:
                 f'{self.log()[-_LOG_TAIL:]}')
 
 
-def stop_all(daemons: Iterable[Daemon], timeout: float = 30.0) -> list[str]:
+def stop_all(daemons: Iterable[Daemon],
+             timeout: float = waiting.PATIENCE) -> list[str]:
     """End servers side by side.
 
     :param timeout: seconds for each.
