@@ -185,12 +185,13 @@ class Attacher:
         :raises NotDeparted: what was to go is still there.
         """
         problems = exception.ExceptionChainer()
-        deadline = timing.Deadline.after(self._settings.disconnect_timeout)
         found = self._kernel.find(key)
         if found is not None:
             with problems.context(go_on, 'Volume %s: not flushed',
                                   key.volume_uuid):
                 self._settle(found, flush)
+        # To flush has a time of its own, and may take most of it.
+        deadline = timing.Deadline.after(self._settings.disconnect_timeout)
         with problems.context(go_on, 'Volume %s: not disconnected',
                               key.volume_uuid):
             self._way.leave(key, deadline)
