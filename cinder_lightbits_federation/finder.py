@@ -117,6 +117,13 @@ class Finder:
                 f'cluster {cluster.name} ({cluster.uuid}) is declared lost')
         return cluster
 
+    def lost(self, cluster_uuid: str) -> bool:
+        """Whether a cluster is declared lost, and with it all that it had.
+
+        :raises UnknownCluster: it is not known here.
+        """
+        return not self._registry.by_uuid(cluster_uuid).allows(Use.ASK)
+
     def volume(self, ref: VolumeRef, deadline: Deadline
                ) -> Found[model.Volume]:
         """Find the one volume of a record.

@@ -230,6 +230,8 @@ class Relocation:
 
     def _remove_source(self, ref: VolumeRef, cluster_uuid: str,
                        project: str, uuid: str) -> None:
+        if self._federation.finder.lost(cluster_uuid):
+            return
         cluster = self._federation.registry.by_uuid(cluster_uuid)
         deadline = self._federation.deadline()
         left = dataclasses.replace(ref, location=Location(

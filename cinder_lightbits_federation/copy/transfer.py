@@ -155,7 +155,8 @@ class Transfer:
         with contextlib.suppress(errors.Cancelled):
             ledger.save(state.dump(), 0, 0)
         marks = Marks(record, state.attempt)
-        if state.moves and state.stage is Stage.COPIED:
+        if (state.moves and state.stage is Stage.COPIED
+                and not self.federation.finder.lost(state.source[0])):
             # Its source may be closed by now.
             Origin(self.federation, state).reopen()
         if state.target is not None:
@@ -167,7 +168,8 @@ class Transfer:
             ledger.save({}, 0, 0)
 
     def _remove_helpers(self, record: str, state: State) -> None:
-        if state.source:
+        # What is on a lost cluster counts as removed.
+        if state.source and not self.federation.finder.lost(state.source[0]):
             uuid, project, _uuid = state.source
             self.pieces.remove_helpers(
                 self.federation.registry.by_uuid(uuid), project,
