@@ -21,6 +21,8 @@ from collections.abc import Mapping
 import dataclasses
 import enum
 
+UNUSED, READ, WRITTEN = 'not used', 'read', 'written'
+
 
 class Role(enum.Enum):
     """What the cluster must let the configured token do."""
@@ -42,32 +44,35 @@ class Needs:
     :param role: at least that, at each cluster that is asked.
     :param files: what it reads or writes of this host.
     :param database: what it does with Cinder's database.
+    :param store: what it does with the services' own database. Whoever asks
+        a cluster goes by the states that were set at run time, so reads it.
     :param better: what a role of the whole cluster adds.
     """
 
     role: Role
     files: str = 'reads the configuration'
-    database: str = 'not used'
+    database: str = UNUSED
+    store: str = READ
     better: str = ''
 
     def __str__(self) -> str:
         told = [f'Role at clusters: {self.role.value}'
                 + (f' ({self.better})' if self.better else ''),
-                f'files: {self.files}', f'database: {self.database}']
+                f'files: {self.files}', f'database: {self.database}',
+                f"the services' own: {self.store}"]
         return '; '.join(told) + '.'
 
 
 _HEALTH = 'cluster viewer: health, version and the statistics, too'
 _PROJECTS = 'cluster viewer: the list of projects, too'
 _WRITES = 'writes the file of the cluster'
-_STORE = 'reads the configuration; writes to the store'
 
 NEEDS: Mapping[str, Needs] = {
     'adopt back': Needs(Role.NONE, files='reads and writes the folder',
-                        database='--yes writes'),
+                        database='--yes writes', store=UNUSED),
     'adopt plan': Needs(Role.VIEWER, database='read'),
     'adopt resume': Needs(Role.NONE, files='reads and writes the folder',
-                          database='written'),
+                          database='written', store=UNUSED),
     'adopt run': Needs(Role.VIEWER, files='writes the folder',
                        database='read; --yes writes'),
     'audit': Needs(
@@ -88,19 +93,20 @@ NEEDS: Mapping[str, Needs] = {
                       better=_HEALTH),
     'cluster attach': Needs(
         Role.VIEWER, files=_WRITES,
-        database="the services' own: written unless --dry-run or --print",
+        store='read; written unless --dry-run or --print',
         better=_HEALTH),
     'cluster detach': Needs(
         Role.VIEWER, files='--yes removes the file of the cluster',
-        database="read; the services' own: --yes writes", better=_PROJECTS),
+        database='read', store='read; --yes writes', better=_PROJECTS),
     'cluster list': Needs(Role.VIEWER, better=_HEALTH),
     'cluster refresh': Needs(Role.VIEWER, files=_WRITES),
     'cluster show': Needs(Role.VIEWER, better=_HEALTH),
     'cluster set': Needs(
-        Role.NONE, database="the services' own: written",
+        Role.NONE, store=WRITTEN,
         better='project viewer: UUIDs that nobody has told'),
-    'cluster status': Needs(Role.NONE, database="the services' own: read"),
-    'credential create': Needs(Role.NONE, files='writes the key pair'),
+    'cluster status': Needs(Role.NONE),
+    'credential create': Needs(Role.NONE, files='writes the key pair',
+                               store=UNUSED),
     'credential rotate': Needs(
         Role.VIEWER, files='writes a key pair, then the file of the '
         'cluster', database='read (projects of volume types)'),
@@ -110,9 +116,9 @@ NEEDS: Mapping[str, Needs] = {
     'drain plan': Needs(Role.VIEWER, database='read', better=_HEALTH),
     'drain run': Needs(
         Role.VIEWER, files='reads the configuration and clouds.yaml',
-        database="read; the services' own: written", better=_HEALTH),
+        database='read', store=WRITTEN, better=_HEALTH),
     'exporter': Needs(Role.VIEWER, database='read', better=_HEALTH),
-    'freeze': Needs(Role.NONE, files=_STORE),
+    'freeze': Needs(Role.NONE, store=WRITTEN),
     'host acl refresh': Needs(
         Role.ADMIN, files='reads the configuration; writes the backup',
         database='read; written to unless --dry-run'),
@@ -122,29 +128,29 @@ NEEDS: Mapping[str, Needs] = {
                         'types)', better=_PROJECTS),
     'image show': Needs(Role.VIEWER, database='read (projects of volume '
                         'types)', better=_PROJECTS),
-    'job cancel': Needs(Role.NONE, database="the services' own: written"),
-    'job list': Needs(Role.NONE, database="the services' own: read"),
-    'job resume': Needs(Role.NONE, database="the services' own: written"),
-    'job show': Needs(Role.NONE, database="the services' own: read"),
+    'job cancel': Needs(Role.NONE, store=WRITTEN),
+    'job list': Needs(Role.NONE),
+    'job resume': Needs(Role.NONE, store=WRITTEN),
+    'job show': Needs(Role.NONE),
     'placement explain': Needs(Role.VIEWER, database='read',
                                better=_HEALTH),
-    'placement last': Needs(Role.NONE, database="the services' own: read"),
+    'placement last': Needs(Role.NONE),
     'pools check-switch': Needs(Role.VIEWER, database='read; --yes writes'),
     'rebalance plan': Needs(Role.VIEWER, database='read', better=_HEALTH),
     'rebalance run': Needs(
         Role.VIEWER, files='reads the configuration and clouds.yaml',
-        database="read; the services' own: written", better=_HEALTH),
+        database='read', store=WRITTEN, better=_HEALTH),
     'snapshot clone': Needs(
-        Role.VIEWER, database="read; the services' own: written",
+        Role.VIEWER, database='read', store=WRITTEN,
         better=_PROJECTS),
     'snapshot list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'snapshot show': Needs(Role.VIEWER, database='read', better=_PROJECTS),
-    'thaw': Needs(Role.NONE, files=_STORE),
-    'upgrade finalize': Needs(Role.NONE, files=_STORE,
-                              database='read (services)'),
+    'thaw': Needs(Role.NONE, store=WRITTEN),
+    'upgrade finalize': Needs(Role.NONE, database='read (services)',
+                              store=WRITTEN),
     'upgrade status': Needs(Role.NONE, database='read (services)'),
     'volume clone': Needs(
-        Role.VIEWER, database="read; the services' own: written",
+        Role.VIEWER, database='read', store=WRITTEN,
         better=_PROJECTS),
     'volume list': Needs(Role.VIEWER, database='read', better=_PROJECTS),
     'volume show': Needs(Role.VIEWER, database='read', better=_PROJECTS),

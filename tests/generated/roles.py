@@ -20,16 +20,18 @@ from cinder_lightbits_federation.cli import roles
 
 TITLE = 'What each command needs'
 HEADER = ('Command', 'Role at clusters', 'With more rights', 'Files',
-          "Cinder's database")
-WIDTHS = (20, 16, 24, 22, 18)
+          "Cinder's database", "The services' own")
+WIDTHS = (18, 14, 20, 20, 14, 14)
 INTRO = ('The role is what the token of a cluster must have for the command '
          'to work. Every command but ``credential create`` reads the '
          'configuration, so it runs as a user who can read that and the '
-         'files of tokens and keys.')
+         'files of tokens and keys. Whoever asks a cluster goes by the states '
+         'that were set at run time, so reads the database of the services '
+         '(``lightbits_store_connection``) as well.')
 
 
 def rows() -> Iterator[tuple[str, ...]]:
     """:returns: the rows of the table."""
     for command, needs in sorted(roles.NEEDS.items()):
         yield (f'``{command}``', needs.role.value, needs.better or '-',
-               needs.files, needs.database)
+               needs.files, needs.database, needs.store)

@@ -130,9 +130,20 @@ class ConventionsTest(base.BaseTestCase):
     def test_who_writes_to_the_store_says_so(self) -> None:
         for name in ('cluster attach', 'cluster detach', 'cluster set',
                      'drain run', 'rebalance run', 'volume clone',
-                     'snapshot clone', 'job cancel', 'job resume'):
-            database = roles.NEEDS[name].database
-            self.assertRegex(database, "the services' own: .*writ", name)
+                     'snapshot clone', 'job cancel', 'job resume', 'freeze',
+                     'thaw', 'upgrade finalize'):
+            self.assertRegex(roles.NEEDS[name].store, 'writ', name)
+
+    def test_who_reads_the_store_says_so(self) -> None:
+        """What a cluster may be used for is there."""
+        for name, needs in roles.NEEDS.items():
+            if needs.role is not roles.Role.NONE:
+                self.assertNotEqual(roles.UNUSED, needs.store, name)
+        self.assertEqual(
+            {'adopt back', 'adopt resume', 'credential create'},
+            {name for name, needs in roles.NEEDS.items()
+             if needs.store == roles.UNUSED})
+        self.assertIn("the services' own: read.", roles.of('cluster list'))
 
     def test_times_and_clouds_are_of_all_commands(self) -> None:
         found = {option: action.default
