@@ -33,6 +33,7 @@ from tests.embedded import processes
 from tests.embedded import records
 from tests.embedded import settings
 from tests.embedded import waiting
+from tests import replacing
 
 
 class Cloud(clients.Clients):
@@ -118,4 +119,4 @@ class Cloud(clients.Clients):
         if text is None:
             path.unlink()
         else:
-            path.write_text(text)
+            replacing.replace(path, text)

@@ -20,6 +20,7 @@ import pathlib
 from typing import Any
 
 from tests.embedded import arrays
+from tests import replacing
 from tests.simulator import control
 
 DRIVER = 'cinder_lightbits_federation.driver.LightbitsFederationDriver'
@@ -89,10 +90,9 @@ def section(cluster: control.SimCluster, folder: pathlib.Path,
 
 
 def write_private(path: pathlib.Path, text: str) -> None:
-    """Write a file that only its owner can read."""
+    """Write a file that only its owner can read, all at once."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
+    replacing.replace(path, text, 0o600)
 
 
 def contents(clusters: Iterable[control.SimCluster]) -> list[arrays.Cluster]:

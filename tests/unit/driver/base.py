@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 import dataclasses
 import logging
 import os
+import pathlib
 import tempfile
 from typing import Any, TypeVar
 import uuid as uuidlib
@@ -37,6 +38,7 @@ from oslo_config import cfg
 from cinder_lightbits_federation import driver as lb_driver
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation import timing
+from tests import replacing
 from tests.simulator.control import SimCluster
 from tests.simulator.control import Simulator
 
@@ -131,8 +133,7 @@ class FederationTestCase(test.TestCase):
             lines.append(f'[lightbits_cluster:{name}]')
             lines += [f'{key} = {value}' for key, value in section.items()]
         path = os.path.join(self.folder, 'cinder.conf')
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write('\n'.join(lines) + '\n')
+        replacing.replace(pathlib.Path(path), '\n'.join(lines) + '\n')
         CONF([], default_config_files=[path])
         return path
 

@@ -27,6 +27,7 @@ from oslo_config import cfg
 from cinder_lightbits_federation import service
 from cinder_lightbits_federation import timing
 from cinder_lightbits_federation.views import Connection
+from tests import replacing
 from tests.simulator import pki
 from tests.unit.driver import base
 
@@ -58,14 +59,14 @@ class ReloadTestCase(base.FederationTestCase):
         for name, section in clusters.items():
             text.append(f'[lightbits_cluster:{name}]')
             text += [f'{key} = {value}' for key, value in section.items()]
-        with open(f'{self.folder}/cinder.conf', 'w',
-                  encoding='utf-8') as file:
-            file.write('\n'.join(text) + '\n')
+        replacing.replace(pathlib.Path(self.folder, 'cinder.conf'),
+                          '\n'.join(text) + '\n')
 
     def until(self, probe: Any) -> None:
         """Wait until something is so."""
         timing.wait_until(lambda: probe() or None,
-                          timing.Deadline.after(10), 'the reload')
+                          timing.Deadline.after(base.PATIENCE),
+                          'the reload')
 
     def clusters(self) -> dict[str, Any]:
         """The clusters as they are known, by name."""
