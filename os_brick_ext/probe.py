@@ -21,6 +21,9 @@ from os_brick_ext import timing
 
 LONGEST_STATUS_LINE = 1024
 
+# What cannot be a name at all never gets as far as to the system.
+_FAILURES = (OSError, UnicodeError)
+
 # Of NVMe/TCP: what opens a connection, and the answer to it. Both begin with
 # type, flags, length of the header, offset of data and length of it all.
 _HEADER = struct.Struct('<BBBBI')
@@ -38,7 +41,7 @@ def reachable(address: str, port: int, seconds: float) -> str | None:
     """
     try:
         socket.create_connection((address, port), seconds).close()
-    except OSError as exc:
+    except _FAILURES as exc:
         return str(exc) or type(exc).__name__
     return None
 
@@ -56,7 +59,7 @@ def speaks_nvme(address: str, port: int, seconds: float) -> str | None:
     try:
         with socket.create_connection((address, port), seconds) as sock:
             return _initialize(sock, deadline)
-    except OSError as exc:
+    except _FAILURES as exc:
         return str(exc) or type(exc).__name__
 
 
@@ -87,7 +90,7 @@ def local_address(address: str, port: int) -> str | None:
         with socket.socket(family, kind, protocol) as sock:
             sock.connect(target)
             return str(sock.getsockname()[0])
-    except OSError:
+    except _FAILURES:
         return None
 
 
@@ -106,7 +109,7 @@ def http_ok(address: str, port: int, path: str, seconds: float) -> bool:
         with socket.create_connection((address, port), seconds) as sock:
             sock.sendall(request.encode('ascii'))
             fields = _status_line(sock, deadline).split()
-    except OSError:
+    except _FAILURES:
         return False
     return (len(fields) > 1 and fields[0].startswith(b'HTTP/')
             and fields[1] == b'200')

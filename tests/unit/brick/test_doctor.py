@@ -230,6 +230,13 @@ class ExaminationTest(base.BrickTestCase):
         self.assertIn('from 127.0.0.1', found[0].found)
         self.assertIn(f'Errno {errno.ECONNREFUSED}', found[1].found)
 
+    def test_endpoints_that_cannot_be(self) -> None:
+        for port in (443, 4420):
+            finding, = self.examine(('a..b', port))['endpoint']
+            self.assertEqual(ERROR, finding.state)
+            self.assertIn(f'a..b:{port} is not reachable from here',
+                          finding.found)
+
     def test_nodes_that_hang(self) -> None:
         """To accept connections is not enough where NVMe is spoken."""
         node, mute, http = (

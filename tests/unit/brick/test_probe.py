@@ -83,6 +83,14 @@ class ProbeTest(base.BrickTestCase):
         self.assertIsNone(probe.local_address('host.invalid', 443))
 
 
+    def test_what_cannot_be_a_name(self) -> None:
+        for name in ('a..b', f'{"a" * 64}.example', '.'):
+            for ask in (probe.reachable, probe.speaks_nvme):
+                self.assertTrue(ask(name, 443, 5.0), name)
+            self.assertFalse(probe.http_ok(name, 443, '/x', 5.0))
+            self.assertIsNone(probe.local_address(name, 443))
+
+
 class SpeaksNvmeTest(base.BrickTestCase):
 
     def test_a_discovery_service(self) -> None:
