@@ -42,6 +42,13 @@ def _endpoint(text: str) -> list[tuple[str, int]]:
         raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
+def _files(text: str) -> list[str]:
+    paths = text.split(',')
+    if not all(paths):
+        raise argparse.ArgumentTypeError(f'not FILE or FILE,FILE: {text!r}')
+    return paths
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='os-brick-ext',
@@ -57,10 +64,13 @@ def _parser() -> argparse.ArgumentParser:
         '-f', '--format', choices=('table', 'json'), default='table',
         help='form of the answer (default: table)')
     command.add_argument(
-        '--config-file', action='append', default=[], metavar='FILE',
+        '--config-file', action='append', default=[], dest='services',
+        metavar='FILE[,FILE...]', type=_files,
         help='configuration of a service that attaches, such as '
-             '/etc/nova/nova.conf; may be repeated, and should be for all '
-             'of them, since they must have the same folder for locks')
+             '/etc/nova/nova.conf: all files that it reads, and folders with '
+             'more of them, in their order; may be repeated, and should be '
+             'for all services, since they must have the same folder for '
+             'locks')
     command.add_argument(
         '--endpoint', action='append', default=[], metavar='HOST[:PORT]',
         type=_endpoint, dest='endpoints',
@@ -80,17 +90,28 @@ def _patient(arguments: argparse.Namespace) -> doctor.Patient:
     :raises OSError: a file of another host cannot be read.
     :raises ValueError: it says something else.
     """
-    cfg.CONF([], project='os-brick-ext',
-             default_config_files=arguments.config_file,
-             default_config_dirs=[])
+    services = tuple(_service(paths) for paths in arguments.services)
+    files = settings.Files([
+        path for paths in arguments.services for path in paths])
     return doctor.Patient(
-        sysfs.Sysfs(), settings.load(), pathlib.Path('/etc'),
+        sysfs.Sysfs(),
+        files.load(next(filter(None, (
+            service.lock_folder for service in services)), '')),
+        pathlib.Path('/etc'),
         tuple(endpoint for endpoints in arguments.endpoints
               for endpoint in endpoints),
         tuple(doctor.read_other(name, pathlib.Path(name).read_text('utf-8'))
               for name in arguments.others),
-        tuple((name, folder) for name in arguments.config_file
-              if (folder := settings.lock_folder(name))))
+        services)
+
+
+def _service(paths: Sequence[str]) -> doctor.Service:
+    """:raises cfg.Error: a configuration file cannot be read."""
+    name, files = ','.join(paths), settings.Files(paths)
+    try:
+        return doctor.Service(name, files.lock_folder())
+    except cfg.Error as exc:
+        return doctor.Service(name, '', str(exc))
 
 
 def _table(findings: Sequence[doctor.Finding]) -> str:

@@ -18,6 +18,7 @@ Nothing is changed, and nothing needs privilege.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from concurrent import futures
 import contextlib
@@ -90,13 +91,27 @@ class OtherHost:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Service:
+    """What the configuration files of a service say of its locks.
+
+    :param files: as a person calls them.
+    :param lock_folder: empty if they say nothing of it, or it is not known.
+    :param problem: why it is not known; empty otherwise.
+    """
+
+    files: str
+    lock_folder: str
+    problem: str = ''
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Patient:
     """The host to look at.
 
     :param etc: where its configuration is.
     :param endpoints: (host, port) of clusters, to be tried.
     :param others: hosts that must have names of their own.
-    :param lock_folders: by each configuration file that says one.
+    :param services: that attach volumes to the host.
     """
 
     kernel: sysfs.Sysfs
@@ -104,7 +119,7 @@ class Patient:
     etc: pathlib.Path
     endpoints: tuple[tuple[str, int], ...] = ()
     others: tuple[OtherHost, ...] = ()
-    lock_folders: tuple[tuple[str, str], ...] = ()
+    services: tuple[Service, ...] = ()
 
 
 def parse_endpoint(text: str) -> list[tuple[str, int]]:
@@ -278,25 +293,42 @@ def _drop_ins(folder: str) -> list[str]:
 
 
 def _locks(patient: Patient) -> Iterator[Finding]:
-    folder = patient.chosen.lock_folder
-    if len({os.path.realpath(found)
-            for _file, found in patient.lock_folders}) > 1:
+    told = [one for one in patient.services if one.lock_folder]
+    yield from _untold(patient.services)
+    if len({os.path.realpath(one.lock_folder) for one in told}) > 1:
         yield Finding(
             'locks', State.ERROR, 'services have different folders: '
-            + ', '.join(f'{found} in {file}'
-                        for file, found in patient.lock_folders),
+            + ', '.join(f'{one.lock_folder} in {one.files}' for one in told),
             'set [os_brick_ext] lock_path to the same folder for all of '
             'them; else one ends connections that another needs')
-    elif not folder:
-        yield Finding(
-            'locks', State.WARNING, 'no folder in the files that were read',
-            'give --config-file; one of them must set lock_path in '
-            '[os_brick_ext], [os_brick] or [oslo_concurrency]')
-    elif not os.path.isdir(folder):
+        return
+    folder = patient.chosen.lock_folder
+    if folder and not os.path.isdir(folder):
         yield Finding('locks', State.ERROR, f'{folder} is missing',
                       'make it, writable for all services of this host')
-    else:
+    elif folder:
         yield Finding('locks', State.OK, folder)
+    elif not patient.services:
+        yield Finding(
+            'locks', State.WARNING, 'not looked at: no configuration was read',
+            'give --config-file with the files of a service')
+
+
+def _untold(services: Iterable[Service]) -> Iterator[Finding]:
+    """Services of which it is not known where they have their locks."""
+    for one in services:
+        if one.problem:
+            yield Finding(
+                'locks', State.WARNING,
+                f'no folder known of {one.files}: {one.problem}',
+                'name all files of the service, or set [os_brick_ext] '
+                'lock_path')
+        elif not one.lock_folder:
+            yield Finding(
+                'locks', State.WARNING, f'no folder in {one.files}',
+                'name all files of the service; one of them must set '
+                'lock_path in [os_brick_ext], [os_brick] or '
+                '[oslo_concurrency]')
 
 
 def _container(patient: Patient) -> Iterator[Finding]:

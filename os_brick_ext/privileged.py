@@ -99,13 +99,14 @@ def write_drop_in(volume_uuid: str, subsystem_nqn: str, host_nqn: str,
     :param nodes: address and port of each discovery service.
     :returns: ``created``, ``replaced`` or ``unchanged``.
     :raises InvalidConnectionProperties: a value is malformed.
+    :raises ValueError: the option for the folder cannot be read here.
     :raises OSError: the client's folder is missing or not writable.
     """
     text = discovery.content(
         volume_uuid, subsystem_nqn, host_nqn,
         [conn_props.DiscoveryNode(address, port) for address, port in nodes])
     return discovery.write(
-        settings.load().discovery_folder, volume_uuid, text)
+        settings.discovery_folder(), volume_uuid, text)
 
 
 @_entrypoint
@@ -114,9 +115,10 @@ def remove_drop_in(volume_uuid: str) -> bool:
 
     :returns: whether it had been told of it.
     :raises InvalidConnectionProperties: the UUID is malformed.
+    :raises ValueError: the option for the folder cannot be read here.
     :raises OSError: the client's folder is missing or not writable.
     """
-    return discovery.remove(settings.load().discovery_folder, volume_uuid)
+    return discovery.remove(settings.discovery_folder(), volume_uuid)
 
 
 @_entrypoint
@@ -126,14 +128,12 @@ def connect_controller(address: str, port: int, subsystem_nqn: str,
 
     :returns: name of the new controller.
     :raises InvalidConnectionProperties: a value is malformed.
+    :raises ValueError: an option cannot be read here, or the kernel replies
+        something else.
     :raises OSError: the kernel's reason; EALREADY if it is connected.
     """
-    chosen = settings.load()
     options = fabrics.connect_options(
-        address, port, subsystem_nqn, host_nqn, host_id, fabrics.Tuning(
-            chosen.nr_io_queues, chosen.keep_alive_timeout,
-            chosen.reconnect_delay, chosen.ctrl_loss_timeout,
-            chosen.fast_io_fail_timeout))
+        address, port, subsystem_nqn, host_nqn, host_id, settings.tuning())
     descriptor = os.open(DEVICES / 'nvme-fabrics', os.O_RDWR | os.O_CLOEXEC)
     try:
         os.write(descriptor, options.encode('ascii'))

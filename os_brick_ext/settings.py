@@ -14,17 +14,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Sequence
 import dataclasses
+import os
+from typing import Any
 
 # Declares the options of os-brick that are read here.
 from os_brick.initiator.connectors import lightos as _lightos  # noqa: F401
 from oslo_config import cfg
 
+from os_brick_ext import fabrics
 from os_brick_ext import options
 
 LOCK_PATH = 'lock_path'
 # Where it may be set; the first that is counts.
 LOCK_GROUPS = (options.GROUP, options.BRICK_GROUP, 'oslo_concurrency')
+_FOLDER = 'lightos_discovery_client_dir_path'
+# Around the name of what a value refers to and is not known; in no path.
+_UNKNOWN = '\0'
+
+# By section and name.
+_Reader = Callable[[str, str], Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,31 +88,112 @@ def load(conf: cfg.ConfigOpts = cfg.CONF) -> Settings:
 
     :param conf: the service's own; :func:`declare` has been done.
     """
-    own = conf[options.GROUP]
-    return Settings(
-        **{opt.dest: own[opt.dest] for opt in options.OPTS
-           if opt.dest != LOCK_PATH},
-        discovery_folder=conf.os_brick.lightos_discovery_client_dir_path,
-        discovery_address=conf.os_brick.lightos_discovery_client_address,
-        discovery_port=conf.os_brick.lightos_discovery_client_port,
-        lock_folder=_lock_folder(conf))
+    def read(group: str, name: str) -> Any:
+        return conf[group][name]
+
+    return _settings(read, _lock_folder(read))
 
 
-def lock_folder(path: str) -> str:
-    """:returns: the folder of locks by one configuration file alone.
+def discovery_folder(conf: cfg.ConfigOpts = cfg.CONF) -> str:
+    """:returns: where the discovery client looks for files.
 
-    Empty if it says nothing of it.
-
-    :param path: of the file.
-    :raises cfg.Error: it cannot be read.
+    :param conf: the service's own, or that of the privileged part.
+    :raises ValueError: see :func:`_plain`.
     """
-    conf = cfg.ConfigOpts()
-    for group in LOCK_GROUPS:
-        conf.register_opt(cfg.StrOpt(LOCK_PATH), group=group)
-    conf([], default_config_files=[path], default_config_dirs=[])
-    return _lock_folder(conf)
+    return str(_plain(conf, options.BRICK_GROUP, _FOLDER))
 
 
-def _lock_folder(conf: cfg.ConfigOpts) -> str:
+def tuning(conf: cfg.ConfigOpts = cfg.CONF) -> fabrics.Tuning:
+    """:returns: how the kernel is to treat connections.
+
+    :param conf: the service's own, or that of the privileged part.
+    :raises ValueError: see :func:`_plain`.
+    """
+    return fabrics.Tuning(*(
+        _plain(conf, options.GROUP, name) for name in (
+            'nr_io_queues', 'keep_alive_timeout', 'reconnect_delay',
+            'ctrl_loss_timeout', 'fast_io_fail_timeout')))
+
+
+class Files:
+    """What configuration files say, without the service that they are of.
+
+    Values may refer to options that only the service declares, as packages
+    have ``lock_path = $state_path/tmp``. Those that the files set are known;
+    what the others are by default, the service alone knows.
+
+    :param paths: of files, and of folders with more of them, in the order in
+        which the service reads them.
+    :raises cfg.Error: they cannot be read.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._conf = cfg.ConfigOpts()
+        declare(self._conf)
+        for group in LOCK_GROUPS[1:]:
+            self._conf.register_opt(cfg.StrOpt(LOCK_PATH), group=group)
+        self._conf([
+            f'--config-{"dir" if os.path.isdir(path) else "file"}={path}'
+            for path in paths],
+            default_config_files=[], default_config_dirs=[])
+
+    def load(self, folder: str) -> Settings:
+        """:returns: the options' values, but for the folder of locks.
+
+        :param folder: that folder.
+        :raises cfg.Error: a value is wrong or refers to what is not known.
+        """
+        return _settings(self._read, folder)
+
+    def lock_folder(self) -> str:
+        """:returns: the folder of locks; empty if nothing is said of it.
+
+        :raises cfg.Error: what is said refers to what is not known.
+        """
+        return _lock_folder(self._read)
+
+    def _read(self, group: str, name: str) -> Any:
+        while True:
+            try:
+                value = self._conf[group][name]
+            except cfg.NoSuchOptError as exc:
+                self._conf.register_opt(
+                    cfg.StrOpt(exc.opt_name,
+                               default=f'{_UNKNOWN}{exc.opt_name}{_UNKNOWN}'),
+                    group=exc.group)
+            else:
+                break
+        if isinstance(value, str) and _UNKNOWN in value:
+            raise cfg.Error(f'[{group}] {name} refers to '
+                            f'{value.split(_UNKNOWN)[1]}, which is not set')
+        return value
+
+
+def _plain(conf: cfg.ConfigOpts, group: str, name: str) -> Any:
+    """Read an option where there are no options of the service.
+
+    The privileged part has the service's files, and reads no more of them
+    than it needs.
+
+    :raises ValueError: the value is wrong or refers to what is not known.
+    """
+    try:
+        return conf[group][name]
+    except cfg.Error as exc:
+        raise ValueError(f'[{group}] {name} cannot be read: {exc}') from exc
+
+
+def _settings(read: _Reader, folder: str) -> Settings:
+    brick = options.BRICK_GROUP
+    return Settings(
+        **{opt.dest: read(options.GROUP, opt.dest) for opt in options.OPTS
+           if opt.dest != LOCK_PATH},
+        discovery_folder=read(brick, _FOLDER),
+        discovery_address=read(brick, 'lightos_discovery_client_address'),
+        discovery_port=read(brick, 'lightos_discovery_client_port'),
+        lock_folder=folder)
+
+
+def _lock_folder(read: _Reader) -> str:
     return next(filter(None, (
-        conf[group][LOCK_PATH] for group in LOCK_GROUPS)), '')
+        read(group, LOCK_PATH) for group in LOCK_GROUPS)), '')

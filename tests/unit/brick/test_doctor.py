@@ -24,7 +24,6 @@ import pathlib
 import shutil
 from unittest import mock
 
-from oslo_config import cfg
 import psutil
 
 from os_brick_ext import cli
@@ -188,18 +187,6 @@ class ExaminationTest(base.BrickTestCase):
         self.assertEqual([ERROR], self.states(
             'locks', lock_folder=f'{self.folder}/none'))
 
-    def test_locks_of_several_services(self) -> None:
-        one, link, two = (os.path.join(self.folder, name)
-                          for name in ('locks', 'link', 'two'))
-        os.symlink(one, link)
-        for other, state in ((link, OK), (two, ERROR)):
-            finding, = doctor._locks(dataclasses.replace(
-                self.patient(),
-                lock_folders=(('nova.conf', one), ('cinder.conf', other))))
-            self.assertEqual(state, finding.state)
-        self.assertIn(f'{one} in nova.conf, {two} in cinder.conf',
-                      finding.found)
-
     def test_a_container_with_files_of_its_own(self) -> None:
         self.mount(('/', 'overlay'))
         self.assertEqual([WARNING, WARNING], self.states('container'))
@@ -301,22 +288,10 @@ class CommandTest(base.BrickTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.addCleanup(cfg.CONF.reset)
-        self.fill_in()
         examine = mock.patch('os_brick_ext.doctor.examine', autospec=True,
                              side_effect=doctor.examine)
         self.examine = examine.start()
         self.addCleanup(examine.stop)
-
-    def fill_in(self) -> None:
-        """Give a value to what only Cinder's tests in this process want.
-
-        Their base class declares an option that must be set.
-        """
-        group = 'keystone_authtoken'
-        if group in cfg.CONF and 'auth_url' in cfg.CONF[group]:
-            cfg.CONF.set_default('auth_url', 'http://none', group)
-            self.addCleanup(cfg.CONF.clear_default, 'auth_url', group)
 
     def run_it(self, *words: str) -> tuple[int, str]:
         out = io.StringIO()
@@ -369,25 +344,14 @@ class CommandTest(base.BrickTestCase):
         self.assertEqual(('native', '/locks'), (
             patient.chosen.mode, patient.chosen.lock_folder))
 
-    def test_each_service_has_its_folder_for_locks(self) -> None:
-        """The files are not merged for that."""
-        self.answer(OK)
-        texts = {'nova': '[oslo_concurrency]\nlock_path = /nova\n',
-                 'ours': '[oslo_concurrency]\nlock_path = /x\n'
-                         '[os_brick]\nlock_path = /y\n'
-                         '[os_brick_ext]\nlock_path = /ours\n',
-                 'none': '[os_brick_ext]\nmode = native\n'}
-        paths = self.create_tempfiles(list(texts.items()), '.conf')
-        self.run_it(*(word for path in paths
-                      for word in ('--config-file', path)))
-        self.assertEqual(((paths[0], '/nova'), (paths[1], '/ours')),
-                         self.examine.call_args.args[0].lock_folders)
-
     def test_misuse(self) -> None:
         for words, text in (
                 (['--endpoint', 'a b:443'], 'not HOST or HOST:PORT'),
                 (['--format', 'xml'], 'xml'),
                 (['--config-file', '/none/at/all'], '/none/at/all'),
+                (['--config-file', f'{self.folder},/none'], '/none'),
+                (['--config-file', f'{__file__},'], 'FILE,FILE'),
+                (['--config-file', __file__], __file__),
                 (['--other-host', '/none/at/all'], '/none/at/all'),
                 (['--other-host', __file__], 'doctor -f json')):
             code, out = self.run_it(*words)

@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 import contextlib
 import errno
+import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -43,6 +45,26 @@ for text in '', 'thread_pool_size = 7':
         print('[privsep_os_brick_ext]', text, sep='\\n', file=file, flush=True)
         cfg.CONF([], default_config_files=[file.name], default_config_dirs=[])
     print(cfg.CONF[privileged.SECTION].thread_pool_size)
+"""
+
+# With options of the service in its files that only the service declares.
+AS_HELPER = """
+import pathlib
+import sys
+from oslo_config import cfg
+from os_brick_ext import privileged
+cfg.CONF(['--config-file', sys.argv[1]], project='privsep')
+privileged.default.set_client_mode(False)
+privileged.DEVICES = pathlib.Path(sys.argv[2])
+volume, nqn, host = sys.argv[3:]
+def told(act, *args):
+    try:
+        print(act(*args))
+    except (OSError, ValueError) as exc:
+        print(exc)
+told(privileged.write_drop_in, volume, nqn, host, [('192.0.2.1', 8009)])
+told(privileged.remove_drop_in, volume)
+told(privileged.connect_controller, '192.0.2.1', 4420, nqn, host, volume)
 """
 
 
@@ -100,3 +122,44 @@ class PrivsepTest(base.BrickTestCase):
             [sys.executable, '-c', SHOW_THREADS], capture_output=True,
             check=True, timeout=base.PATIENCE, text=True).stdout
         self.assertEqual(['64', '7'], said.split())
+
+    def as_helper(self, text: str) -> list[str]:
+        """Run the privileged part with a service's file, in a process.
+
+        :returns: what has come of its functions that read options.
+        """
+        path = os.path.join(self.folder, 'service.conf')
+        pathlib.Path(path).write_text(text)
+        (self.kernel.dev / 'nvme-fabrics').write_bytes(b'')
+        done = subprocess.run(
+            [sys.executable, '-c', AS_HELPER, path, str(self.kernel.dev),
+             base.volume(1), base.nqn(1), base.HOST_NQN],
+            capture_output=True, timeout=base.PATIENCE, text=True,
+            check=False)
+        self.assertEqual(0, done.returncode, done.stderr)
+        return done.stdout.splitlines()
+
+    def test_options_that_only_the_service_needs(self) -> None:
+        """As packages have it; the privileged part wants no locks."""
+        written, removed, connected = self.as_helper(
+            '[DEFAULT]\nstate_path = /var/lib/nova\n'
+            '[oslo_concurrency]\nlock_path = $state_path/tmp\n'
+            '[os_brick_ext]\nctrl_loss_timeout = 7\n'
+            '[os_brick]\nlightos_discovery_client_dir_path = '
+            f'{self.kernel.drop_ins}\n')
+        self.assertEqual(['created', 'True'], [written, removed])
+        # The file is none that would answer.
+        self.assertIn('unexpected reply', connected)
+        self.assertIn(b',ctrl_loss_tmo=7',
+                      (self.kernel.dev / 'nvme-fabrics').read_bytes())
+
+    def test_options_that_only_the_service_knows(self) -> None:
+        """They are an error that callers are prepared for."""
+        told = self.as_helper(
+            '[os_brick_ext]\nnr_io_queues = $workers\n[os_brick]\n'
+            'lightos_discovery_client_dir_path = $state_path/x\n')
+        folder = ('[os_brick] lightos_discovery_client_dir_path cannot be '
+                  'read: no such option state_path in group [DEFAULT]')
+        self.assertEqual(
+            [folder, folder, '[os_brick_ext] nr_io_queues cannot be read: no '
+             'such option workers in group [DEFAULT]'], told)
