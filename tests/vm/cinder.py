@@ -85,8 +85,11 @@ class Calls:
         self._bench.arrays = {
             info['name']: client.SimCluster(there, ca_file, info)
             for info in clusters}
+        # In an emulated machine a request may stand still for seconds, which
+        # is no reason to take its cluster for dead.
         self._driver = self._bench.build_driver(
-            lightbits_default_num_replicas=2)
+            lightbits_default_num_replicas=2, lightbits_connect_timeout=30,
+            lightbits_api_timeout=60, lightbits_operation_timeout=120)
         self._driver._mover = (  # type: ignore[method-assign]
             lambda: self._mover)
         use_host(self._bench)
