@@ -141,10 +141,12 @@ class Claims:
         :param gone: whether a claim's volume is not on this host. Where
             somebody works on the volume it may be about to come.
         """
+        self._locks.sweep()
         for claim in self.all():
             if not gone(claim):
                 continue
-            with contextlib.suppress(errors.Busy), self._locks.held(
+            with contextlib.suppress(
+                    errors.Busy, errors.NotReady), self._locks.held(
                     locks.of_volume(claim.volume),
                     timing.Deadline.after(0.0)):
                 # It may have come before the lock was free.

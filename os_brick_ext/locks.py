@@ -16,16 +16,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
+import secrets
+import stat
+import time
 
 from os_brick_ext import errors
+from os_brick_ext import files
 from os_brick_ext import timing
 
 PREFIX = 'os-brick-ext-'
+# How files are called that nobody else is to see yet.
+NEW = f'{PREFIX}new-'
+# Seconds after which whoever was making such a file has died.
+LONGEST_MAKING = 60.0
 # Seconds between two tries: many may wait for what each holds for a moment.
 LONGEST_PAUSE = 0.1
+NO_FILE = 'it is no regular file'
 
 
 def digest(subsystem_nqn: str) -> str:
@@ -87,24 +97,67 @@ class Locks:
         finally:
             _release(path, descriptor, shared)
 
+    def sweep(self) -> None:
+        """Remove what services left that died while they made a lock."""
+        for name in files.names(self._folder):
+            if not name.startswith(NEW):
+                continue
+            path = os.path.join(self._folder, name)
+            # Of another service it may have to stay.
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                if time.time() - os.lstat(path).st_mtime > LONGEST_MAKING:
+                    os.unlink(path)
 
-def _open(path: str) -> int:
+
+def _open(path: str) -> int | None:
     """Open a file that may belong to another service.
 
-    With O_CREAT the kernel may refuse files of others in a folder that all
-    may write to, so that is asked for only when there is no file.
-
-    :raises FileExistsError: another service makes it at this moment.
+    :returns: a descriptor, or None if another service makes the file at
+        this moment.
+    :raises OSError: it is no regular file. Any user may have made something
+        else there, which is neither waited for nor followed.
     """
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
         descriptor = os.open(
-            path, os.O_RDONLY | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL, 0o644)
-        with contextlib.suppress(PermissionError):
-            # Another service must be able to open it, whatever our umask.
-            os.fchmod(descriptor, 0o644)
+            path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return _make(path)
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.ENXIO):
+            raise OSError(exc.errno, NO_FILE) from exc
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, NO_FILE)
+
+
+def _make(path: str) -> int | None:
+    """Make a file that all may open from the first moment.
+
+    Under its own name it would be readable as our umask wants it, until that
+    is mended: another service that opens it then would be refused, and for
+    ever if this one died.
+
+    :returns: a descriptor, or None if another service was faster.
+    """
+    new = os.path.join(os.path.dirname(path), f'{NEW}{secrets.token_hex(8)}')
+    descriptor = os.open(
+        new, os.O_RDONLY | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        os.fchmod(descriptor, 0o644)
+        os.link(new, path)
+    except (FileExistsError, FileNotFoundError):
+        # Or this took so long that the new file was swept away.
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new)
+    return descriptor
 
 
 def _release(path: str, descriptor: int, shared: bool) -> None:
@@ -123,14 +176,13 @@ def _release(path: str, descriptor: int, shared: bool) -> None:
 
 def _try(path: str, shared: bool) -> int | None:
     """:returns: a descriptor that holds the lock, or None."""
-    try:
-        descriptor = _open(path)
-    except FileExistsError:
+    descriptor = _open(path)
+    if descriptor is None:
         return None
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+        if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass

@@ -31,6 +31,7 @@ import uuid as uuidlib
 import fixtures
 from oslotest import base
 
+from os_brick_ext import claims
 from os_brick_ext import conn_props
 from os_brick_ext import connector
 from os_brick_ext import options
@@ -159,6 +160,25 @@ class BrickTestCase(base.BaseTestCase):
             chosen=dataclasses.replace(self.settings, **changes),
             kernel=sysfs.Sysfs(str(self.kernel.sys), str(self.kernel.dev)),
             root=self.kernel)
+
+    def service(self, name: str, **changes: Any
+                ) -> connector.LightbitsConnector:
+        """:returns: the connector of a service."""
+        with mock.patch.object(claims, 'service', autospec=True,
+                               return_value=name):
+            return self.connector(**changes)
+
+    def claim(self, user: str, number: int = 1) -> str:
+        """:returns: path of the file of a claim to cluster 1's volume."""
+        return os.path.join(self.locks, claims.Claim.of(
+            conn_props.VolumeKey(volume(number), nqn(1)),
+            user).file_name)
+
+    def check_claims(self, *users: str) -> None:
+        """Check who claims volume 1, and that there is no other file."""
+        self.assertEqual(
+            sorted(os.path.basename(self.claim(user)) for user in users),
+            sorted(os.listdir(self.locks)))
 
     def cluster(self, number: int, nodes: int = 2) -> str:
         """Have a cluster whose nodes accept connections.

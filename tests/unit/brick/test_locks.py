@@ -17,8 +17,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import socket
+import stat
 import subprocess
 import sys
+import time
 from unittest import mock
 
 import fixtures
@@ -103,17 +106,17 @@ class LocksTest(test_base.BaseTestCase):
     def test_a_file_that_was_replaced_is_no_lock(self) -> None:
         """Who waited on a removed file must not hold it beside another."""
         path = os.path.join(self.folder, f'{locks.PREFIX}one')
-        real = os.stat
+        real = os.lstat
 
         def replaced(*args, **kwargs):
-            os.stat = real
+            os.lstat = real
             os.unlink(path)
             return real(self.folder)
 
         with self.held('one', base.PATIENCE):
             pass
-        os.stat = replaced
-        self.addCleanup(setattr, os, 'stat', real)
+        os.lstat = replaced
+        self.addCleanup(setattr, os, 'lstat', real)
         with self.held('one', base.PATIENCE):
             self.assertTrue(os.path.exists(path))
             self.assertRaises(errors.Busy, self.take, 'one')
@@ -126,19 +129,111 @@ class LocksTest(test_base.BaseTestCase):
 
     def test_files_that_others_make_at_this_moment(self) -> None:
         """As the kernel guards folders that all may write to."""
-        real = os.open
+        opened, linked = os.open, os.link
         path = os.path.join(self.folder, f'{locks.PREFIX}one')
 
-        def other_was_faster(name: str, flags: int, *mode: int) -> int:
-            if flags & os.O_CREAT and not os.path.exists(path):
-                with open(path, 'x'):
-                    pass
-                if not flags & os.O_EXCL:
-                    raise PermissionError(errno.EACCES, name)
-            return real(name, flags, *mode)
+        def refuse(name: str, flags: int, *mode: int) -> int:
+            if flags & os.O_CREAT and not flags & os.O_EXCL:
+                raise PermissionError(errno.EACCES, name)
+            return opened(name, flags, *mode)
 
-        with mock.patch('os.open', other_was_faster):
+        def other_was_faster(new: str, name: str) -> None:
+            os.link = linked
+            with open(path, 'x'):
+                pass
+            linked(new, name)
+
+        self.addCleanup(setattr, os, 'link', linked)
+        os.link = other_was_faster
+        with mock.patch('os.open', refuse), self.held('one', base.PATIENCE):
+            self.assertEqual([os.path.basename(path)],
+                             os.listdir(self.folder))
+        self.assertEqual([], os.listdir(self.folder))
+
+    def test_all_may_open_it_from_the_first_moment(self) -> None:
+        """Whatever may be asked of what one service makes, by others."""
+        self.addCleanup(os.umask, os.umask(0o077))
+        linked, modes = os.link, []
+
+        def link(new: str, name: str) -> None:
+            linked(new, name)
+            modes.append(stat.S_IMODE(os.stat(name).st_mode))
+
+        with mock.patch('os.link', link):
             self.take('one')
+        self.assertEqual([0o644], modes)
+
+    def dying(self, step: str) -> None:
+        """Take a lock in a process that dies before it does something."""
+        child = os.fork()
+        if not child:
+            with mock.patch(step, autospec=True,
+                            side_effect=lambda *_args: os._exit(0)):
+                self.take('one')
+            os._exit(1)
+        self.assertEqual(0, os.waitpid(child, 0)[1])
+
+    def test_who_dies_while_making_it_is_in_nobodys_way(self) -> None:
+        for step in ('os.fchmod', 'os.link', 'os.unlink'):
+            self.dying(step)
+            for name in os.listdir(self.folder):
+                if not name.startswith(locks.NEW):
+                    self.assertEqual(0o644, stat.S_IMODE(os.stat(
+                        os.path.join(self.folder, name)).st_mode))
+            self.take('one')
+
+    def test_what_is_left_half_made_is_swept_away(self) -> None:
+        self.dying('os.link')
+        left, = os.listdir(self.folder)
+        path = os.path.join(self.folder, left)
+        # It may still be made.
+        self.locks.sweep()
+        self.assertEqual([left], os.listdir(self.folder))
+        old = time.time() - locks.LONGEST_MAKING - 1
+        os.utime(path, (old, old))
+        with mock.patch('os.unlink', autospec=True,
+                        side_effect=PermissionError(errno.EPERM, path)):
+            self.locks.sweep()
+        with self.held('one'):
+            self.locks.sweep()
+            self.assertEqual([f'{locks.PREFIX}one'], os.listdir(self.folder))
+
+    def test_who_makes_it_for_too_long_begins_anew(self) -> None:
+        linked = os.link
+
+        def link(new: str, name: str) -> None:
+            os.link = linked
+            os.unlink(new)
+            linked(new, name)
+
+        self.addCleanup(setattr, os, 'link', linked)
+        os.link = link
+        with self.held('one', base.PATIENCE):
+            pass
+        self.assertIs(linked, os.link)
+
+    def test_a_failure_leaves_no_file(self) -> None:
+        with mock.patch('os.link', autospec=True,
+                        side_effect=OSError(errno.ENOSPC, 'full')):
+            error = self.assertRaises(errors.NotReady, self.take, 'one')
+        self.assertIn('full', str(error))
+        self.assertEqual([], os.listdir(self.folder))
+
+    def test_what_is_no_file_is_refused(self) -> None:
+        """Any user may make such a thing in a folder of all."""
+        path = os.path.join(self.folder, f'{locks.PREFIX}one')
+        target = os.path.join(self.folder, 'target')
+        with open(target, 'w'):
+            pass
+        for make in (os.mkfifo, os.mkdir,
+                     lambda name: os.symlink(target, name)):
+            make(path)
+            error = self.assertRaises(errors.NotReady, self.take, 'one')
+            self.assertIn('no regular file', str(error))
+            (os.rmdir if make is os.mkdir else os.unlink)(path)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+            self.assertRaises(errors.NotReady, self.take, 'one')
 
     def test_a_folder_that_cannot_be_used(self) -> None:
         for folder, words in (('', 'lock_path'),
