@@ -66,6 +66,13 @@ class NotResized(HostError):
     """The new size did not arrive. The volume remains usable as it was."""
 
 
+class Unreadable(HostError, OSError):
+    """This host cannot read what the kernel says, as without memory.
+
+    It is an error of the system, too, for those who are prepared for these.
+    """
+
+
 @contextlib.contextmanager
 def of_privsep() -> Iterator[None]:
     """Turn what privsep alone raises into errors of the system.

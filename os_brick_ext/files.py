@@ -14,14 +14,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+
+from os_brick_ext import errors
 
 # The kernel gives a page at most.
 LARGEST_VALUE = 4096
+# What the kernel says of a file that is not there, or that goes, with its
+# device, while it is being opened or read.
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ENXIO})
+# What a driver may say of one value of a device that is there.
+_NO_VALUE = frozenset({errno.EINVAL, errno.EIO})
 
 
 def read(path: str) -> str:
-    """:returns: what is in the file, without the line's end; or nothing."""
+    """:returns: what is in the file, without the line's end; or nothing.
+
+    :raises Unreadable: see :func:`read_if_there`.
+    """
     return read_if_there(path) or ''
 
 
@@ -30,24 +41,40 @@ def read_if_there(path: str) -> str | None:
 
     Without the layers of Python's files: this is most of what an attachment
     takes when there are many at once.
+
+    :raises Unreadable: this process or host cannot read now. That says
+        nothing about the file, so it must not be taken for one that is not
+        there: upon that, connections are ended.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as exc:
+        _check_gone(path, exc)
         return None
     try:
         return os.read(
             descriptor, LARGEST_VALUE).decode(errors='replace').strip()
-    except OSError:
+    except OSError as exc:
+        if exc.errno not in _NO_VALUE:
+            _check_gone(path, exc)
         return ''
     finally:
         os.close(descriptor)
 
 
 def names(folder: str) -> dict[str, int]:
-    """:returns: names in a folder, and their inodes."""
+    """:returns: names in a folder, and their inodes; none if it has gone.
+
+    :raises Unreadable: see :func:`read_if_there`.
+    """
     try:
         with os.scandir(folder) as entries:
             return {entry.name: entry.inode() for entry in entries}
-    except OSError:
+    except OSError as exc:
+        _check_gone(folder, exc)
         return {}
+
+
+def _check_gone(path: str, exc: OSError) -> None:
+    if exc.errno not in _GONE:
+        raise errors.Unreadable(f'{path} cannot be read: {exc}') from exc

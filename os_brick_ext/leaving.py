@@ -74,6 +74,7 @@ class Leaving:
         # Without the lock first: many that leave need not take turns.
         if not self._needed(key):
             with self._locked(key.subsystem_nqn, deadline):
+                self._unclaim(key)
                 if not (self._needed(key) or self._awaited(
                         key.subsystem_nqn, but=key.volume_uuid)):
                     self._depart(key, deadline)
@@ -83,11 +84,13 @@ class Leaving:
         """:returns: whether another volume or user needs the connections."""
         if self._kernel.has_others(key):
             return True
-        if self._kernel.find(key) is None:
-            self._unclaim(key, but=self._service)
-            return False
-        return any(claim.service != self._service
-                   for claim in self._claims.to(key))
+        # Claims to a volume that has gone mean nothing.
+        return bool(self._others(key)) and self._kernel.find(key) is not None
+
+    def _others(self, key: conn_props.VolumeKey) -> list[claims.Claim]:
+        """:returns: the claims of other services to a volume."""
+        return [claim for claim in self._claims.to(key)
+                if claim.service != self._service]
 
     def _awaited(self, subsystem_nqn: str, but: str = '') -> bool:
         """:returns: whether somebody waits for a volume of a cluster.
@@ -213,9 +216,15 @@ class Leaving:
                 f'volume {key.volume_uuid}: still connected to '
                 f'{key.subsystem_nqn}') from exc
 
-    def _unclaim(self, key: conn_props.VolumeKey, but: str) -> None:
-        for claim in self._claims.to(key):
-            if claim.service != but:
+    def _unclaim(self, key: conn_props.VolumeKey) -> None:
+        """Drop what others have claimed, if the volume has gone.
+
+        The locks of volume and cluster are held, so it does not go or come
+        by what others do at the same time.
+        """
+        others = self._others(key)
+        if others and self._kernel.find(key) is None:
+            for claim in others:
                 self._claims.drop(claim)
 
     def _locked(self, subsystem_nqn: str, deadline: timing.Deadline,

@@ -84,11 +84,12 @@ class Native(leaving.Leaving):
 
         :returns: what undoes it. A volume that was here stays: whoever uses
             it must keep it, whatever becomes of this.
+        :raises Busy: others hold the cluster's lock until the deadline.
         :raises NotReady: a kernel module, NQN or host id is missing.
         :raises NotVisible: no node is connected.
         """
         here = self._kernel.find(props.key) is not None
-        mine = self._claim(props.key, here)
+        mine = self._claim(props.key, here, deadline)
         unclaim = functools.partial(self._claims.drop, mine) if mine else None
         try:
             self._want(props, deadline, deadline.started)
@@ -100,12 +101,12 @@ class Native(leaving.Leaving):
             return functools.partial(self.leave, props.key)
         return (lambda _deadline: unclaim()) if unclaim else None
 
-    def _claim(self, key: conn_props.VolumeKey,
-               here: bool) -> claims.Claim | None:
+    def _claim(self, key: conn_props.VolumeKey, here: bool,
+               deadline: timing.Deadline) -> claims.Claim | None:
         """:returns: this service's claim, if it had none."""
-        if not here:
-            # What those claimed has gone.
-            self._unclaim(key, but=self._service)
+        if not here and self._others(key):
+            with self._locked(key.subsystem_nqn, deadline):
+                self._unclaim(key)
         mine = claims.Claim.of(key, self._service)
         return mine if self._claims.make(mine) else None
 

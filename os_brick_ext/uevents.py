@@ -33,6 +33,7 @@ import threading
 
 from oslo_log import log as logging
 
+from os_brick_ext import errors
 from os_brick_ext import sysfs
 
 LOG = logging.getLogger(__name__)
@@ -159,7 +160,12 @@ class Listener:
         name = _device(event)
         if name is None:
             return
-        wwid = self._kernel.learn(name) if name else ''
+        try:
+            wwid = self._kernel.learn(name) if name else ''
+        except errors.Unreadable as exc:
+            LOG.debug('Not known which volume came or went: %s', exc)
+            # Anybody may be meant.
+            name = wwid = ''
         for waiter in waiters:
             if not name or waiter.wwid == wwid:
                 waiter.wake()

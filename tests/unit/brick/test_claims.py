@@ -14,9 +14,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
+import errno
 import os
+from typing import Any
+from unittest import mock
 
+from os_brick_ext import errors
 from os_brick_ext import locks
+from os_brick_ext import timing
 from tests.unit.brick import base
 
 VOLUME = base.volume(1)
@@ -53,3 +60,63 @@ class NativeTest(base.NativeTestCase):
             base.volume(2))))
         nova.disconnect_volume(self.data, None)
         self.assertFalse(os.path.exists(self.claim('nova')))
+
+    @contextlib.contextmanager
+    def unreadable(self, problem: int) -> Iterator[None]:
+        """Have nothing of sysfs be read meanwhile."""
+        def refusing(real: Any) -> Any:
+            def act(path: str, *args: Any) -> Any:
+                if str(path).startswith(str(self.kernel.sys)):
+                    raise OSError(problem, os.strerror(problem))
+                return real(path, *args)
+            return act
+
+        with mock.patch('os.open', refusing(os.open)), \
+                mock.patch('os.scandir', refusing(os.scandir)):
+            yield
+
+    def test_a_host_that_cannot_read(self) -> None:
+        """It does not take a volume that it cannot see for one that went."""
+        nova, cinder = self.service('nova'), self.service('cinder')
+        nova.connect_volume(self.data)
+        for problem in (errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+                        errno.EACCES):
+            with self.unreadable(problem):
+                for act in (cinder.connect_volume, cinder.get_volume_paths):
+                    error = self.assertRaises(
+                        errors.Unreadable, act, self.data)
+                    self.assertIn(os.strerror(problem), str(error))
+                self.assertRaises(errors.Unreadable,
+                                  cinder.disconnect_volume, self.data, None)
+                # What was done is done, whether or not all is tidy.
+                cinder._way.tidy(timing.Deadline.after(1))
+            self.check_claims('nova')
+        cinder.connect_volume(self.data)
+        cinder.disconnect_volume(self.data, None)
+        self.assertEqual(3, self.connected())
+        self.assertNotEqual([], nova.get_volume_paths(self.data))
+
+    def test_a_host_that_cannot_read_while_it_waits(self) -> None:
+        """The claim stays, since it is not known what can be undone."""
+        nova = self.service('nova')
+        with mock.patch.object(nova._way, 'tend', autospec=True) as tend, \
+                contextlib.ExitStack() as stack:
+            self.kernel.withdraw(self.nqn, VOLUME)
+            tend.side_effect = lambda *_args: stack.enter_context(
+                self.unreadable(errno.EMFILE))
+            self.assertRaises(
+                errors.Unreadable, nova.connect_volume, self.data)
+        self.check_claims('nova')
+        nova.disconnect_volume(self.data, None)
+        self.check_claims()
+        self.assertEqual(0, self.connected())
+
+    def test_others_work_on_the_cluster(self) -> None:
+        """Nobody's claim is dropped by what is seen meanwhile."""
+        self.kernel.withdraw(self.nqn, VOLUME)
+        self.left('cinder')
+        with self.connector()._way._locked(
+                self.nqn, timing.Deadline.after(1)):
+            self.assertRaises(errors.Busy, self.service(
+                'nova', connect_timeout=0.1).connect_volume, self.data)
+        self.check_claims('cinder')

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from concurrent import futures
+import errno
 import os
 import pathlib
 import shutil
@@ -25,6 +26,8 @@ import fixtures
 from oslotest import base as test_base
 
 from os_brick_ext import conn_props
+from os_brick_ext import errors
+from os_brick_ext import files
 from os_brick_ext import ids
 from os_brick_ext import sysfs
 from tests.unit.brick import base
@@ -281,6 +284,21 @@ class SysfsTest(test_base.BaseTestCase):
     def test_what_is_told_of_but_is_no_volume(self) -> None:
         for name in ('nvme0c0n1', 'nvme0n1p1', 'nvme0n7', 'sda', '../x'):
             self.assertEqual('', self.sysfs.learn(name))
+
+    def test_what_goes_while_it_is_read(self) -> None:
+        """As the kernel says it, when it opens a file or later."""
+        for step in ('os.open', 'os.read', 'os.scandir'):
+            for problem in (errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
+                with mock.patch(step, autospec=True,
+                                side_effect=OSError(problem, 'gone')):
+                    self.assertIsNone(self.sysfs.find(KEY))
+            with mock.patch(step, autospec=True,
+                            side_effect=OSError(errno.ENOMEM, 'none left')):
+                self.assertRaises(errors.Unreadable, self.sysfs.find, KEY)
+        # One value of one device.
+        with mock.patch('os.read', autospec=True,
+                        side_effect=OSError(errno.EIO, 'unknown')):
+            self.assertEqual('', files.read(str(self.block / 'nvme0n1/size')))
 
     def test_a_device_that_was_told_of_and_is_gone(self) -> None:
         self.sysfs.learn('nvme0n1')

@@ -26,6 +26,7 @@ from unittest import mock
 import fixtures
 from oslotest import base as test_base
 
+from os_brick_ext import errors
 from os_brick_ext import flights
 from os_brick_ext import sysfs
 from os_brick_ext import timing
@@ -182,6 +183,17 @@ class EventsTest(test_base.BaseTestCase):
         with self.listener.listening('uuid.1') as waiter:
             waiter.wake()
             self.assertTrue(self.woken(waiter))
+
+    def test_a_device_that_cannot_be_read_may_be_anybodys(self) -> None:
+        with self.listener.listening('uuid.1') as one, \
+                self.listener.listening('uuid.2') as two:
+            with mock.patch.object(
+                    sysfs.Sysfs, 'learn', autospec=True,
+                    side_effect=errors.Unreadable('too many open files')):
+                self.kernel.send(BLOCK)
+                self.assertTrue(self.woken(one))
+                self.assertTrue(self.woken(two))
+            self.assertTrue(self.listener.busy)
 
     def test_an_overflow_may_be_about_anybody(self) -> None:
         class Overflown(socket.socket):
