@@ -28,8 +28,8 @@ Rules that every edit keeps:
 * A volume open to any host (ALLOW_ANY in its ACL, set by hand) is left so by
   `grant` and `revoke`; only `revoke_all` closes it.
 * A volume that is being moved to another cluster is closed (MOVING in its
-  ACL) from the moment when all of it is copied: `grant` refuses it, and no
-  edit for an attachment opens it.
+  ACL) from the moment when all of it is copied: `grant` refuses it, `stays`
+  tells who would grow it, and no edit for an attachment opens it.
 * Applying an edit and asking again gives None.
 """
 
@@ -104,8 +104,8 @@ class BeingMoved(AccessError):
 
     def __init__(self, volume: model.Volume) -> None:
         super().__init__(
-            f'volume {volume.name} is being moved to another cluster; '
-            f'attach it when that has ended')
+            f'volume {volume.name} is being moved to another cluster; ask '
+            f'again when that has ended')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -226,8 +226,7 @@ def grant(volume: model.Volume, host: HostAccess,
     :raises NoUsableAddress: the host has no address for the IP ACL.
     :raises AddressLimitExceeded: the addresses of all do not fit.
     """
-    if MOVING in volume.acl:
-        raise BeingMoved(volume)
+    stays(volume)
     acl = volume.acl
     if model.ALLOW_ANY not in acl:
         acl |= {host.nqn}
@@ -239,6 +238,15 @@ def grant(volume: model.Volume, host: HostAccess,
     if ip_acl != volume.ip_acl and len(ip_acl) > model.MAX_IP_ACL:
         raise AddressLimitExceeded(host, len(ip_acl))
     return _change(volume, acl, ip_acl)
+
+
+def stays(volume: model.Volume) -> None:
+    """See that a volume is not just leaving its cluster.
+
+    :raises BeingMoved: it is.
+    """
+    if MOVING in volume.acl:
+        raise BeingMoved(volume)
 
 
 def _ip_acl_with(present: frozenset[str], acl: frozenset[str],

@@ -139,9 +139,9 @@ TABLE: tuple[Row, ...] = (
         'An extra spec of the volume type cannot be honoured.',
         'Correct the extra spec that the message names.'),
     Row(access.BeingMoved, LightbitsBackendError,
-        'The volume is just leaving its cluster, and nobody is admitted '
-        'there any more.',
-        'Attach it when the move has ended; if the service that moved it '
+        'The volume is just leaving its cluster: nobody is admitted there '
+        'any more, and it is not grown there.',
+        'Ask again when the move has ended; if the service that moved it '
         'has died, ask for the move again, or cancel its job.'),
     Row(access.AccessError, LightbitsConnectorError,
         'The host cannot be admitted: its NQN or addresses are missing, '

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 import logging
 import secrets
 
+from cinder_lightbits_federation import access
 from cinder_lightbits_federation.attachments import Attachments
 from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation import conformance
@@ -193,12 +194,14 @@ class Federation:
 
         :param size: bytes.
         :raises NoClusterFits: its cluster has no room for the growth.
+        :raises BeingMoved: it leaves its cluster, with the size it has.
         :raises DeadlineExceeded: the cluster did not finish in time.
         """
         def grow(cluster: Cluster, now: model.Volume
                  ) -> model.VolumeChange | None:
             if now.size >= size:
                 return None
+            access.stays(now)
             self._check_room(cluster, now, size - now.size)
             return model.VolumeChange(size=size)
 

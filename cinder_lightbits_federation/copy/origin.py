@@ -34,6 +34,10 @@ itself puts the two in an order, whatever services do at the same time:
   was changed: it finds the source closed, or gone, and nobody is admitted.
 * A grant for the record as it is afterwards: it goes to the new volume.
 
+Growing the source is such a write as well. Its ETag alone does not tell of one
+from before the last snapshot, or of one while it was closed by a service that
+heeded nothing of this; so it moves only if it is no larger than the copy.
+
 A source stays closed while a move that was killed in just that moment is not
 gone on with. Undoing the move opens it, which changes its ETag once more: a
 service that has slept through that cannot cut the move over any more.
@@ -77,16 +81,22 @@ class Origin:
 
         return self._edit(look).etag
 
-    def close(self, state: State, check: Check) -> None:
+    def close(self, state: State, size: int, check: Check) -> None:
         """Let nobody use it any more, if nobody has. Idempotent.
 
+        :param size: of the copy, in bytes.
         :param check: raises if it is not the volume of the record.
-        :raises Touched: somebody has, since the last snapshot.
+        :raises Touched: somebody has, since the last snapshot, or it has
+            grown since the copy was begun.
         """
         noted = 2 * len(state.snapshots)
         mark = state.etags[-1] if noted == len(state.etags) else None
 
         def closed(now: model.Volume) -> model.VolumeChange | None:
+            if now.size > size:
+                raise errors.Touched(
+                    f'volume {now.name} has grown to {now.size} bytes while '
+                    f'it was copied; it stays where it was')
             change = access.close(now)
             if change is None:
                 return None

@@ -161,7 +161,7 @@ class Relocation:
                 self._check_name(ref, created)
                 self._transfer.pieces.expel(self._found(created))
                 if state.moves:
-                    self._close_source(ref, state)
+                    self._close_source(ref, state, created.volume.size)
             except (federation_errors.NameTaken, errors.Touched):
                 self._transfer.undo(ref.name_id, ledger)
                 raise
@@ -185,15 +185,17 @@ class Relocation:
                 f'a volume {ref.name} ({found.uuid}) is on cluster '
                 f'{cluster.name} already; nothing was moved')
 
-    def _close_source(self, ref: VolumeRef, state: State) -> None:
+    def _close_source(self, ref: VolumeRef, state: State, size: int
+                      ) -> None:
         """Keep everybody out of the old volume; see `origin`.
 
+        :param size: of the new one.
         :raises Touched: somebody has used it.
         """
         def check(now: model.Volume) -> None:
             check_volume(ref, self._federation.owner, now)
 
-        Origin(self._federation, state).close(state, check)
+        Origin(self._federation, state).close(state, size, check)
 
     def _finish(self, ref: VolumeRef, created: Created, state: State
                 ) -> None:
