@@ -14,7 +14,8 @@
 
 ``state.json`` says which way it goes and whether that has ended,
 ``plan.json`` has all changes, ``before.json`` and ``after.json`` the rows.
-An earlier adoption in the same folder is kept as ``plan.1.json`` and so on.
+An earlier adoption in the same folder, which was taken back, is kept as
+``plan.1.json`` and so on.
 """
 
 from __future__ import annotations

@@ -270,7 +270,7 @@ class AdoptRun(Planning):
 
     Without --yes, only plans. The services of the in-tree backends must be
     stopped; instances keep running. Exit code 1: something is blocked, in
-    use, or was changed meanwhile.
+    use, or was changed meanwhile; 2: the folder keeps another adoption.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -286,10 +286,7 @@ class AdoptRun(Planning):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Table:
         """Plan, keep the plan, and make the changes."""
         folder = Folder(parsed_args.backup_dir)
-        state = folder.state()
-        if state is not None and not state.finished:
-            raise UsageError(f'an adoption in {folder.path} has not ended: '
-                             f'use "adopt resume"')
+        _check_free(folder)
         sources = self.sources(parsed_args.sources)
         plan = self.plan(sources)
         refused = plan.blocked and not parsed_args.skip_blocked
@@ -367,6 +364,23 @@ class AdoptBack(AdoptCommand):
                                    Direction.BACK)
         self.refuse_while_up(plan.sources)
         return self.carry_out(folder, plan, Direction.BACK)
+
+
+def _check_free(folder: Folder) -> None:
+    """See that a folder keeps no way back that is still needed.
+
+    :raises UsageError: an adoption in it goes on, or was not taken back.
+    """
+    state = folder.state()
+    if state is None:
+        return
+    if not state.finished:
+        raise UsageError(f'an adoption in {folder.path} has not ended: '
+                         f'use "adopt resume"')
+    if state.direction is not Direction.BACK:
+        raise UsageError(f'{folder.path} keeps an adoption, and the way '
+                         f'back: name another folder for another adoption, '
+                         f'or take this one back first ("adopt back")')
 
 
 def _check_home(plan: Plan, host: str) -> None:

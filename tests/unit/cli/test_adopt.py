@@ -317,6 +317,21 @@ class RunTest(FewVolumesTestCase):
 
 class BackTest(FewVolumesTestCase):
 
+    def test_the_same_command_twice(self) -> None:
+        """The folder keeps the way back until it was gone."""
+        before = self.picture()
+        self.adopt()
+        kept = sorted(os.listdir(self.folder_of_adoption))
+        for options in ([], ['--yes']):
+            found = self.command('adopt', 'run', *self.backup, *self.given,
+                                 *options)
+            self.assertEqual(Outcome.USAGE, found.outcome)
+            self.assertIn('name another folder', found.err)
+        self.assertEqual(kept, sorted(os.listdir(self.folder_of_adoption)))
+        self.rows('adopt', 'back', *self.backup, '--yes')
+        self.assertEqual(before, self.picture())
+        self.assertEqual([], self.adopt())
+
     def test_what_has_happened_since(self) -> None:
         """Deleted volumes stay deleted, new ones stay here."""
         self.adopt()
