@@ -38,6 +38,9 @@ from cinder_lightbits_federation.views import AdminState
 
 COLUMNS = ('check', 'result', 'detail')
 
+# The row that has the section, for programs that read the output.
+SECTION, PRINTED, LEFT = 'section', 'printed', 'not written'
+
 # What the command line calls an option of the section.
 _FILES = {'ca_file': 'tls_ca_file', 'jwt_file': 'jwt_file',
           'private_key_file': 'private_key_file'}
@@ -48,15 +51,20 @@ _LISTS = {'fingerprint': 'tls_fingerprints', 'project_map': 'project_map',
           'endpoint_network': 'endpoint_networks'}
 
 
+class Undelivered(Exception):
+    """The section was wanted in a file, and could not be written."""
+
+
 class ClusterAttach(base.ListCommand):
     """Check a cluster and write its section, so that the service uses it.
 
-    Exit code 1: a check has failed, nothing was written; 3: the cluster did
-    not answer.
+    Exit code 1: nothing was written, since a check has failed or the section
+    cannot be; 3: the cluster did not answer.
     """
 
     need_sort_by_cliff = False
     _section: str | None = None
+    _fate = PRINTED
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options of this command."""
@@ -108,15 +116,25 @@ class ClusterAttach(base.ListCommand):
             self.say(f'Cluster {name} is not attached; nothing was written.')
             self.settle_for(Outcome.SILENT if seen.unreachable
                             else Outcome.FINDINGS)
+        except Undelivered as exc:
+            self.say(f'{exc}. Deliver this section to all hosts:')
+            self._fate = LEFT
+            self.settle_for(Outcome.FINDINGS)
         return COLUMNS, [(item.name, item.result.value, item.detail)
                          for item in seen.checks]
 
     def produce_output(self, parsed_args: argparse.Namespace,
                        column_names: Sequence[str],
                        data: Iterable[Sequence[Any]]) -> int:
-        """Print the checks, or the section if that is what is wanted."""
+        """Print the checks, or the section if that is what is wanted.
+
+        What a program reads has both, in its own form.
+        """
         if self._section is None:
             return super().produce_output(parsed_args, column_names, data)
+        if parsed_args.formatter != base.FOR_PEOPLE:
+            return super().produce_output(parsed_args, column_names, [
+                *data, (SECTION, self._fate, self._section)])
         for check, result, detail in data:
             self.say(f'{check}: {result}{", " if detail else ""}{detail}')
         self.app.stdout.write(self._section)
@@ -175,7 +193,10 @@ class ClusterAttach(base.ListCommand):
 
     def _deliver(self, given: argparse.Namespace, name: str,
                  options: dict[str, str], cluster: Cluster) -> None:
-        """Write the section, or print it where it cannot be written."""
+        """Write the section, or have it printed.
+
+        :raises Undelivered: it was to be written, and cannot be.
+        """
         learned = {**options, 'cluster_uuid': str(cluster.uuid),
                    'api_endpoints': ', '.join(
                        str(item.endpoint)
@@ -193,13 +214,12 @@ class ClusterAttach(base.ListCommand):
                      f'others. {prospects(session, name, str(cluster.uuid))}')
             return
         self._section = dropins.render(name, learned)
-        if not given.print:
-            self.say('Nothing was written: ' + (
-                obstacle or 'lightbits_clusters is set') + '. Deliver this '
-                'section to all hosts:')
         if listed is not None:
             self.say(f'In [{session.backend}] set: lightbits_clusters = '
                      f'{", ".join([*listed, name])}')
+        if not given.print:
+            raise Undelivered('Nothing was written: '
+                              + (obstacle or 'lightbits_clusters is set'))
 
 
 def _add_access(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,9 @@ from cinder_lightbits_federation.options import CLUSTER_PREFIX
 
 MARK = '# Written by lightbits-federation, which rewrites it as a whole.'
 
+# Where oslo.config looks for a folder of the service by itself.
+USUAL_FOLDER = '/etc/cinder/cinder.conf.d'
+
 # As far as pools, extra specs and file names can bear it.
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,62}')
 
@@ -99,7 +102,9 @@ class DropIns:
     def obstacle(self) -> str | None:
         """:returns: why no file can be written, None if one can."""
         if self.folder is None:
-            return 'the service reads no folder of configuration files'
+            return (f'the service reads no folder of configuration files '
+                    f'(make {USUAL_FOLDER}, which it reads from its next '
+                    f'start on)')
         if not os.path.isdir(self.folder):
             return f'{self.folder} is not there'
         if not files.may_write(os.path.join(self.folder, '-')):

@@ -38,6 +38,7 @@ GRACE = 90
 ADDRESSES = {'east': '192.0.2.11', 'west': '192.0.2.21',
              'north': '192.0.2.31', 'south': '192.0.2.41'}
 FILES = '/etc/cinder/lightbits'
+DROP_INS = '/etc/cinder/cinder.conf.d'
 
 #: What the test does in place of the machine that the page is about.
 START = 'systemctl restart cinder-volume'
@@ -60,8 +61,8 @@ class OperatorTest(base.FunctionalTest):
         self._cloud = cloud.Cloud(
             self.folder / 'cinder', threads=self.threads,
             config=self.configuration())
-        self._cloud.drop_in(
-            'quick', '[lightbits]\nlightbits_poll_interval = 1\n')
+        # The page has it made.
+        self._cloud.layout.config_dir.rmdir()
         self.before = federation.contents(self.clusters.values())
         self.addCleanup(self._cloud.stop)
         self.addOnException(self._keep_log)
@@ -77,7 +78,7 @@ class OperatorTest(base.FunctionalTest):
         self.federation_id = next(
             line.split()[-1] for line in found[0].splitlines()
             if line.startswith('lightbits_federation_id'))
-        return found[0]
+        return f'{found[0]}\nlightbits_poll_interval = 1\n'
 
     def provide_files(self) -> pathlib.Path:
         """:returns: a folder with certificates and tokens."""
@@ -109,7 +110,8 @@ class OperatorTest(base.FunctionalTest):
 
         :returns: what it tells.
         """
-        actual = command.replace(FILES, str(self.files))
+        actual = command.replace(FILES, str(self.files)).replace(
+            DROP_INS, str(self.cloud.layout.config_dir))
         for name, address in ADDRESSES.items():
             actual = actual.replace(
                 address, self.clusters[name].api_endpoints[0])
@@ -197,6 +199,7 @@ class OperatorTest(base.FunctionalTest):
         self.made = [item for item in self.made if item.id not in gone]
 
     def test_a_federation_comes_and_changes(self) -> None:
+        self.follow('The backend')
         told = self.follow('Three clusters')
         for name in ('east', 'west', 'north'):
             self.assertIn(f'lightbits-{name}.conf', next(

@@ -282,7 +282,7 @@ class AttachTest(DropInTestCase):
                           lightbits_clusters='east')
         found = self.command('cluster', 'attach', 'north',
                              *self.access(self.north()))
-        self.assertEqual(Outcome.CLEAN, found.outcome, found.err)
+        self.assertEqual(Outcome.FINDINGS, found.outcome, found.err)
         self.assertIn('In [lightbits] set: lightbits_clusters = east, north',
                       found.err)
         self.assertIn('[lightbits_cluster:north]', found.out)
@@ -292,9 +292,28 @@ class AttachTest(DropInTestCase):
         os.rmdir(self.drop_ins)
         found = base.CliTestCase.command(
             self, 'cluster', 'attach', 'north', *self.access(self.north()))
-        self.assertEqual(Outcome.CLEAN, found.outcome, found.err)
+        self.assertEqual(Outcome.FINDINGS, found.outcome, found.err)
         self.assertIn('Nothing was written', found.err)
-        self.assertIn('[lightbits_cluster:north]', found.out)
+        self.assertIn('make /etc/cinder/cinder.conf.d', found.err)
+        self.assertTrue(found.out.startswith('[lightbits_cluster:north]\n'))
+        os.mkdir(self.drop_ins)
+        job, = self.rows('job', 'list')
+        self.assertEqual('failed', job['state'])
+        self.assertIn('Nothing was written', job['error'])
+
+    def test_what_programs_read(self) -> None:
+        """The section is in the form that was asked for."""
+        array = self.north()
+        self.assertEqual('printed', self.attach(array, '--print')[
+            'section'][0])
+        self.write_config({'east': self.section('east')},
+                          lightbits_clusters='east')
+        checks = self.attach(array, outcome=Outcome.FINDINGS)
+        self.assertEqual(('ok', 'not written'), (checks['nodes'][0],
+                                                 checks['section'][0]))
+        self.assertTrue(checks['section'][1].startswith(
+            '[lightbits_cluster:north]\n'))
+        self.assertIn(f'cluster_uuid = {array.uuid}\n', checks['section'][1])
 
     def test_names(self) -> None:
         array = self.arrays['east']
