@@ -72,16 +72,16 @@ class Attacher:
         self._way = way
         self._settings = chosen
 
-    def connect(
-            self,
-            props: conn_props.ConnectionProperties) -> sysfs.Namespace:
+    def connect(self, props: conn_props.ConnectionProperties,
+                deadline: timing.Deadline) -> sysfs.Namespace:
         """Have a volume on this host. Idempotent.
 
+        :param deadline: when it must be there. It counts from when it was
+            set how long the volume has been awaited.
         :returns: its block device, ready for I/O.
         :raises NotReady: this host lacks what is needed; nothing was done.
         :raises NotVisible: it did not appear, and what was done is undone.
         """
-        deadline = timing.Deadline.after(self._settings.connect_timeout)
         # Before anything is asked for, so that no event is missed.
         with uevents.listen(self._kernel, props.key.wwid) as wake:
             undo = self._way.want(props, deadline)

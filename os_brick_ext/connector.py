@@ -15,7 +15,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 import functools
 from typing import Any
 from typing import ParamSpec
@@ -63,15 +65,12 @@ def _subject(self: Any, connection_properties: Any, *_args: Any,
 def _serialised(method: Callable[P, R]) -> Callable[P, R]:
     """Run a method under the lock of the volume it is about.
 
-    Other volumes are not held up, whatever becomes of this one. The lock
-    holds between all services of the host.
+    See :meth:`LightbitsConnector._alone_with`.
     """
     @functools.wraps(method)
     def locked(*args: P.args, **kwargs: P.kwargs) -> R:
         this, properties = _subject(*args, **kwargs)
-        volume = _key(properties).volume_uuid
-        deadline = timing.Deadline.after(this.settings.connect_timeout)
-        with this.locks.held(locks.of_volume(volume), deadline):
+        with this._alone_with(_key(properties)):
             return method(*args, **kwargs)
 
     return locked
@@ -145,14 +144,33 @@ class LightbitsConnector(
         """:returns: whether the kernel joins the paths of a volume."""
         return self._kernel.native_multipath()
 
-    # The order of the decorators is os-brick's: the outermost may call
-    # disconnect_volume, which takes the same lock.
+    @contextlib.contextmanager
+    def _alone_with(
+            self, key: conn_props.VolumeKey) -> Iterator[timing.Deadline]:
+        """Hold the lock of a volume.
+
+        Other volumes are not held up, whatever becomes of this one. The lock
+        holds between all services of the host.
+
+        :returns: a context manager that gives when ``connect_timeout`` is
+            over for who waited from then on.
+        :raises Busy: another operation on the volume took longer than that.
+        :raises NotReady: there are no locks on this host.
+        """
+        deadline = timing.Deadline.after(self.settings.connect_timeout)
+        with self.locks.held(locks.of_volume(key.volume_uuid), deadline):
+            yield deadline
+
+    # The lock is held within what os-brick's decorator does, which may call
+    # disconnect_volume, and that takes the same lock.
     @utils.trace
     @utils.connect_volume_prepare_result
-    @_serialised
     def connect_volume(
             self, connection_properties: Mapping[str, Any]) -> dict[str, Any]:
         """Attach a volume to this host. Idempotent.
+
+        It takes no longer than ``connect_timeout``, the wait for others that
+        work on the volume included.
 
         :param connection_properties: of the in-tree driver or of ours; not
             changed.
@@ -171,7 +189,9 @@ class LightbitsConnector(
         if self.use_multipath and not self.supports_multipath():
             # Else it has nothing to say, and takes long to hide secrets.
             self.check_multipath(connection_properties)
-        found = self._attacher.connect(props)
+        with self._alone_with(props.key) as deadline:
+            # How long the volume is awaited counts from now.
+            found = self._attacher.connect(props, deadline.from_now())
         LOG.info('volume=%s cluster=%s attached as %s, %d paths',
                  props.volume_uuid, props.cluster_name or props.subsystem_nqn,
                  found.node, found.paths)

@@ -54,6 +54,10 @@ class Deadline:
         now = time.monotonic()
         return cls(now, now + seconds)
 
+    def from_now(self) -> Deadline:
+        """:returns: one with the same end, for what starts now."""
+        return dataclasses.replace(self, started=time.monotonic())
+
     def remaining(self) -> float:
         """:returns: seconds left, never negative."""
         return max(0.0, self.end - time.monotonic())
