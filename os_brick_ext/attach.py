@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import errno
 import os
+import time
 
 from os_brick import exception
 from oslo_log import log as logging
@@ -101,7 +102,7 @@ class Attacher:
             except BaseException:
                 self._undo(props.key, undo)
                 raise
-        self._way.tidy(deadline)
+        self._way.tidy(deadline.started)
         return found
 
     def _undo(self, key: conn_props.VolumeKey,
@@ -185,6 +186,7 @@ class Attacher:
         :raises NotDeparted: what was to go is still there.
         """
         problems = exception.ExceptionChainer()
+        began = time.monotonic()
         found = self._kernel.find(key)
         if found is not None:
             with problems.context(go_on, 'Volume %s: not flushed',
@@ -195,7 +197,7 @@ class Attacher:
         with problems.context(go_on, 'Volume %s: not disconnected',
                               key.volume_uuid):
             self._way.leave(key, deadline)
-        self._way.tidy(deadline)
+        self._way.tidy(began)
         return problems
 
     def _settle(self, found: sysfs.Namespace,

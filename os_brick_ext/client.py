@@ -112,5 +112,5 @@ class DiscoveryClient:
                              'client could not be removed'):
             self._root.remove_drop_in(key.volume_uuid)
 
-    def tidy(self, deadline: timing.Deadline) -> None:
+    def tidy(self, since: float) -> None:
         """Leave the connections to the client."""

@@ -13,14 +13,19 @@
 """Ending the connections that the kernel holds.
 
 They end with the last volume of their cluster, unless somebody on this host
-still needs it or waits for another one.
+still needs it or waits for another one. What was left without a volume ends
+while the next operation on the host goes on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Hashable
 from collections.abc import Iterable
 import contextlib
+import functools
 import os
+import time
 
 from oslo_log import log as logging
 
@@ -39,6 +44,7 @@ LOG = logging.getLogger(__name__)
 
 # How the subsystems of Lightbits clusters are called.
 LIGHTBITS = 'nqn.2016-01.com.lightbitslabs:'
+LEFT = 'Idle connections are left as they are: %s'
 
 _FLIGHTS = flights.Flights()
 os.register_at_fork(after_in_child=_FLIGHTS.clear)
@@ -107,16 +113,8 @@ class Leaving:
 
     def _gone(self, claim: claims.Claim) -> bool:
         """:returns: whether the volume of a claim is not here."""
-        return not any(
-            self._kernel.find(conn_props.VolumeKey(claim.volume, nqn))
-            for nqn in self._clusters() if locks.digest(nqn) == claim.cluster)
-
-    def _clusters(self) -> list[str]:
-        """:returns: NQNs of clusters that are connected."""
-        return sorted({
-            controller.subsystem_nqn
-            for controller in self._kernel.controllers()
-            if controller.transport == conn_props.TCP})
+        return claim.cluster not in map(
+            locks.digest, self._kernel.subsystems(claim.wwid))
 
     def _depart(self, key: conn_props.VolumeKey,
                 deadline: timing.Deadline) -> None:
@@ -139,29 +137,58 @@ class Leaving:
                             for name in sorted(left)))
         self._await_departure(key, deadline)
 
-    def tidy(self, deadline: timing.Deadline) -> None:
+    def tidy(self, since: float) -> None:
         """End connections that serve no volume and that nobody awaits.
 
         Who disconnects several volumes before the array withdraws them
-        leaves such. Those who come together do it once.
+        leaves such. It is done in threads of its own, since a node that hangs
+        may take minutes to leave: nobody waits for them, and a process that
+        ends leaves the rest to the next operation on the host. Those who come
+        together do it once.
         """
+        self._aside(self._settings.lock_folder, self._tidy, since)
+
+    def _aside(self, key: Hashable, act: Callable[[], None],
+               since: float) -> None:
+        """Have something tidied up while the caller goes on.
+
+        :param key: the same for all who mean the same; what is under way, or
+            was begun and done after `since`, is not done again.
+        """
+        def tidy() -> None:
+            try:
+                with contextlib.suppress(timing.TimedOut):
+                    _FLIGHTS.join(key, act, since, patience=0.0)
+            except (errors.HostError, OSError, ValueError) as exc:
+                LOG.warning(LEFT, exc)
+            except Exception:  # A thread's top: the next may do better.
+                LOG.exception(LEFT, 'an error of this program')
+
         try:
-            with contextlib.suppress(timing.TimedOut):
-                _FLIGHTS.join(self._settings.lock_folder, self._tidy,
-                              deadline.started, patience=0.0)
-        except (errors.HostError, OSError, ValueError) as exc:
-            LOG.warning('Idle connections are left as they are: %s', exc)
+            parallel.aside(tidy)
+        except RuntimeError as exc:
+            LOG.warning(LEFT, exc)
 
     def _tidy(self) -> None:
-        for nqn in self._clusters():
-            if nqn.startswith(LIGHTBITS) and not self._kernel.occupied(nqn):
-                with contextlib.suppress(errors.Busy):
-                    self._end_idle(nqn)
+        # Each cluster in a thread of its own: others do not wait for one
+        # that hangs, now or with the next operation.
+        idle = (self._kernel.joined(conn_props.TCP)
+                - self._kernel.subsystems())
+        for nqn in idle:
+            if nqn.startswith(LIGHTBITS):
+                self._aside((self._settings.lock_folder, nqn),
+                            functools.partial(self._end_idle, nqn),
+                            time.monotonic())
         self._claims.sweep(lambda claim: not self._kernel.seen(claim.wwid)
                            and self._gone(claim))
 
     def _end_idle(self, subsystem_nqn: str) -> None:
-        with self._locked(subsystem_nqn, timing.Deadline.after(0.0)):
+        """End the connections to a cluster, if they are idle.
+
+        One that is being worked with is not.
+        """
+        with contextlib.suppress(errors.Busy), self._locked(
+                subsystem_nqn, timing.Deadline.after(0.0)):
             if not (self._kernel.occupied(subsystem_nqn)
                     or self._awaited(subsystem_nqn)):
                 self._end([controller.name for controller in

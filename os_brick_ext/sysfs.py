@@ -25,6 +25,7 @@ named like one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 import dataclasses
 import functools
@@ -213,34 +214,49 @@ class Sysfs:
 
         Looks no further than to the first.
         """
-        return any(True for _one in self._namespaces(subsystem_nqn))
-
-    def namespaces(self, subsystem_nqn: str) -> list[Namespace]:
-        """:returns: the block devices of a subsystem."""
-        return list(self._namespaces(subsystem_nqn))
+        return any(True for _one in self._wwids(subsystem_nqn))
 
     def has_others(self, key: conn_props.VolumeKey) -> bool:
         """:returns: whether another volume of its subsystem is here.
 
         Looks no further than to the first.
         """
-        return any(namespace.wwid != key.wwid
-                   for namespace in self._namespaces(key.subsystem_nqn))
+        return any(wwid != key.wwid
+                   for wwid in self._wwids(key.subsystem_nqn))
 
-    def _namespaces(self, subsystem_nqn: str) -> Iterator[Namespace]:
+    def _wwids(self, subsystem_nqn: str) -> Iterator[str]:
+        """:returns: the kernel's names for the volumes of a subsystem."""
         for name in self._shared.ids.look(time.monotonic()):
-            found = self._namespace(name, subsystem_nqn, None)
-            if found is not None:
-                yield found
+            # Most are of others, so that is asked first.
+            if self._subsystem(name) == subsystem_nqn:
+                wwid = files.read(f'{self._blocks}/{name}/wwid')
+                if wwid:
+                    yield wwid
+
+    def subsystems(self, wwid: str | None = None) -> set[str]:
+        """:returns: NQNs of the subsystems that volumes here are of.
+
+        Each device is looked at once.
+
+        :param wwid: only of volumes of this name.
+        """
+        names: Iterable[str] = self._shared.ids.look(time.monotonic())
+        if wwid is not None:
+            names = [name for name in self._shared.ids.names(wwid)
+                     if files.read(f'{self._blocks}/{name}/wwid') == wwid]
+        return {self._subsystem(name) for name in names} - {''}
+
+    def _subsystem(self, name: str) -> str:
+        """:returns: NQN of a block device's subsystem; empty if it is gone."""
+        return files.read(f'{self._blocks}/{name}/device/subsysnqn')
 
     def _namespace(self, name: str, subsystem_nqn: str,
-                   wwid: str | None) -> Namespace | None:
+                   wwid: str) -> Namespace | None:
         """:returns: a block device, if it is what is wanted now."""
         folder = f'{self._blocks}/{name}'
         # Never by what is remembered alone.
         here = files.read(f'{folder}/wwid')
-        if (not here or wwid not in (None, here)
-                or files.read(f'{folder}/device/subsysnqn') != subsystem_nqn):
+        if here != wwid or self._subsystem(name) != subsystem_nqn:
             return None
         node = f'{self.devices}/{name}'
         return Namespace(
@@ -317,6 +333,18 @@ class Sysfs:
         Looks no further than to the first.
         """
         return any(True for _one in self._found(subsystem_nqn))
+
+    def joined(self, transport: str) -> set[str]:
+        """:returns: NQNs of the subsystems that have controllers.
+
+        :param transport: only of those that are reached by it.
+        """
+        found: dict[str, str] = {}
+        for name, nqn, _state in self._found(None):
+            if found.get(nqn) != transport:
+                found[nqn] = files.read(
+                    f'{self._controllers}/{name}/transport')
+        return {nqn for nqn, by in found.items() if by == transport}
 
     def _found(self, subsystem_nqn: str | None
                ) -> Iterator[tuple[str, str, str]]:

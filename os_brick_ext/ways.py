@@ -100,12 +100,13 @@ class Way(Protocol):
         :raises NotDeparted: what was to go is still there.
         """
 
-    def tidy(self, deadline: timing.Deadline) -> None:
-        """End what operations before have left, if that can be done now.
+    def tidy(self, since: float) -> None:
+        """Have ended what operations before have left; wait for nothing.
 
         Errors are logged and not raised.
 
-        :param deadline: of the operation that this is the end of.
+        :param since: when the operation that this is the end of began, in
+            seconds of monotonic time.
         """
 
 

@@ -32,6 +32,7 @@ THREAD_TOPS = frozenset({
     'cinder_lightbits_federation.keeper:_look',
     'cinder_lightbits_federation.sweeper:_look',
     'cinder_lightbits_federation.watcher:_look',
+    'os_brick_ext.leaving:tidy',
     'os_brick_ext.parallel:work',
 })
 

@@ -263,7 +263,7 @@ class NativeTest(base.KernelTestCase):
             list(pool.map(use, volumes))
         # Whichever left last may still have seen the other, whose end the
         # cluster has yet to tell.
-        self.eventually(lambda: not self.kernel.namespaces(cluster.nqn))
+        self.eventually(lambda: not self.kernel.occupied(cluster.nqn))
 
     def test_no_lock_file_is_left(self) -> None:
         cluster = self.cluster()

@@ -35,6 +35,7 @@ from os_brick_ext import claims
 from os_brick_ext import conn_props
 from os_brick_ext import connector
 from os_brick_ext import options
+from os_brick_ext import parallel
 from os_brick_ext import probe
 from os_brick_ext import settings
 from os_brick_ext import sysfs
@@ -131,6 +132,11 @@ class BrickTestCase(base.BaseTestCase):
                 return_value=value)).mock
             for name, value in (('get_host_nqn', HOST_NQN),
                                 ('get_nvme_host_id', HOST_ID)))
+        self._aside: list[threading.Thread] = []
+        self._real_aside = parallel.aside
+        self.useFixture(fixtures.MockPatchObject(
+            parallel, 'aside', self._noted_aside))
+        self.addCleanup(self.tidied)
         self.client = self.listener()
         self.settings = settings.Settings(
             mode=self.mode, connect_timeout=PATIENCE,
@@ -142,6 +148,17 @@ class BrickTestCase(base.BaseTestCase):
             discovery_folder=str(self.kernel.drop_ins),
             discovery_address='127.0.0.1', discovery_port=self.client.port,
             lock_folder=self.locks)
+
+    def _noted_aside(self, act: Callable[[], object]) -> threading.Thread:
+        thread = self._real_aside(act)
+        self._aside.append(thread)
+        return thread
+
+    def tidied(self) -> None:
+        """Wait until what operations left to do is done."""
+        # It grows, since what is done aside may have more done.
+        for thread in self._aside:
+            thread.join(PATIENCE)
 
     def listener(self, answer: bytes | None = OK,
                  address: str = '127.0.0.1') -> Listener:
@@ -176,6 +193,7 @@ class BrickTestCase(base.BaseTestCase):
 
     def check_claims(self, *users: str) -> None:
         """Check who claims volume 1, and that there is no other file."""
+        self.tidied()
         self.assertEqual(
             sorted(os.path.basename(self.claim(user)) for user in users),
             sorted(os.listdir(self.locks)))

@@ -71,14 +71,44 @@ class SysfsTest(test_base.BaseTestCase):
     def test_partitions_and_hidden_devices_are_no_volumes(self) -> None:
         os.rename(self.block / 'nvme0n1', self.block / 'nvme0n1p1')
         self.assertIsNone(self.sysfs.find(KEY))
-        self.assertEqual([], self.sysfs.namespaces(NQN))
+        self.assertFalse(self.sysfs.occupied(NQN))
+        self.assertEqual(set(), self.sysfs.subsystems())
 
-    def test_all_of_a_subsystem(self) -> None:
-        self.kernel.grant(NQN, base.volume(2))
+    def test_where_volumes_are(self) -> None:
+        other = base.nqn(2)
+        self.kernel.add_cluster(other, '192.0.2.21:4420')
+        self.kernel.client_connects(other)
+        self.assertEqual({NQN}, self.sysfs.subsystems())
+        self.assertFalse(self.sysfs.occupied(other))
+        self.assertFalse(self.sysfs.has_others(KEY))
+        self.kernel.grant(other, KEY.volume_uuid)
+        self.kernel.grant(other, base.volume(2))
+        self.assertTrue(self.sysfs.occupied(other))
+        self.assertFalse(self.sysfs.has_others(KEY))
+        self.assertTrue(self.sysfs.has_others(
+            conn_props.VolumeKey(KEY.volume_uuid, other)))
+        self.assertEqual({NQN, other}, self.sysfs.subsystems())
+        self.assertEqual({NQN, other}, self.sysfs.subsystems(KEY.wwid))
         self.assertEqual(
-            ['nvme0n1', 'nvme0n2'],
-            [space.name for space in self.sysfs.namespaces(NQN)])
-        self.assertEqual([], self.sysfs.namespaces(base.nqn(2)))
+            {other}, self.sysfs.subsystems(f'uuid.{base.volume(2)}'))
+        self.assertEqual(
+            set(), self.sysfs.subsystems(f'uuid.{base.volume(3)}'))
+
+    def test_a_volume_whose_name_another_has(self) -> None:
+        self.found()
+        (self.block / 'nvme0n1/wwid').write_text(f'uuid.{base.volume(2)}\n')
+        self.assertEqual(set(), self.sysfs.subsystems(KEY.wwid))
+
+    def test_what_is_connected_by_a_transport(self) -> None:
+        self.assertEqual({NQN}, self.sysfs.joined('tcp'))
+        folder = self.kernel.sys / 'class/nvme'
+        (folder / 'nvme0/transport').write_text('rdma\n')
+        self.assertEqual({NQN}, self.sysfs.joined('tcp'))
+        (folder / 'nvme1/transport').write_text('rdma\n')
+        self.assertEqual(set(), self.sysfs.joined('tcp'))
+        (folder / 'nvme0/transport').write_text('tcp\n')
+        self.kernel.set_state('nvme0', 'deleting')
+        self.assertEqual(set(), self.sysfs.joined('tcp'))
 
     def test_paths_must_be_live_and_accessible(self) -> None:
         hidden = self.block / 'nvme0c1n1/ana_state'

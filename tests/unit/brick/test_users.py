@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
-from typing import Any
 from unittest import mock
 
 import fixtures
@@ -134,61 +133,6 @@ class UsersTest(base.NativeTestCase):
         nova = self.service('x' * 300)
         self.assertRaises(errors.NotReady, nova.connect_volume, self.data)
         self.assertEqual(0, self.connected())
-
-    def server(self) -> list[dict[str, Any]]:
-        """:returns: two volumes of a cluster, attached for one server."""
-        self.kernel.grant(self.nqn, base.volume(2))
-        volumes = [self.data, self.properties(2, self.nqn)]
-        for data in volumes:
-            self.connector().connect_volume(data)
-        return volumes
-
-    def delete_server(self) -> None:
-        """Disconnect all volumes first, as Nova does, and then withdraw."""
-        for data in self.server():
-            self.connector().disconnect_volume(data, None)
-        for number in (1, 2):
-            self.kernel.withdraw(self.nqn, base.volume(number))
-        self.assertEqual(3, self.connected())
-
-    def test_idle_connections_end_with_the_next_operation(self) -> None:
-        other = self.cluster(2)
-        self.kernel.grant(other, base.volume(3))
-        data = self.properties(3, other)
-        self.delete_server()
-        self.connector().connect_volume(data)
-        self.assertEqual(0, self.connected())
-        self.kernel.grant(self.nqn, VOLUME)
-        self.delete_server()
-        self.connector().disconnect_volume(data, None)
-        self.assertEqual(0, self.connected())
-        self.check_claims()
-
-    def test_idle_connections_that_cannot_be_ended(self) -> None:
-        self.delete_server()
-        self.kernel.grant(self.cluster(2), base.volume(3))
-        data = self.properties(3, base.nqn(2))
-        with mock.patch.object(
-                self.kernel, 'delete_controller', autospec=True,
-                side_effect=OSError(errno.ETIMEDOUT, 'slow')):
-            self.connector().connect_volume(data)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self.connector()._way._locked(
-                self.nqn, timing.Deadline.after(1)))
-            self.connector().connect_volume(data)
-        self.assertEqual(3, self.connected())
-
-    def test_connections_are_not_idle_while_a_volume_is_awaited(
-            self) -> None:
-        other = self.cluster(2)
-        self.kernel.grant(other, base.volume(3))
-        self.kernel.withdraw(self.nqn, VOLUME)
-        with self.in_background(self.connect) as outcome:
-            self.eventually(lambda: self.connected() == 3)
-            self.connector().connect_volume(self.properties(3, other))
-            self.assertEqual([], self.calls('delete'))
-            self.kernel.grant(self.nqn, VOLUME)
-        self.assertEqual([str(self.kernel.dev / 'nvme0n1')], outcome)
 
     def test_one_that_leaves_while_another_waits(self) -> None:
         self.kernel.withdraw(self.nqn, VOLUME)
