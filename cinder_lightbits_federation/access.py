@@ -281,7 +281,9 @@ def revoke(volume: model.Volume, host: HostAccess,
             one.nqn == host.nqn for one in remaining):
         return None
     acl = volume.acl - {host.nqn}
-    if not acl:
+    if not acl - {MOVING}:
+        # One that is closed stays as its move has left it: any other change
+        # would tell that somebody came.
         return _change(volume, acl, _NOBODY)
     if not use_ip_acl:
         return _change(volume, acl, _ANYONE)

@@ -342,7 +342,14 @@ class MovingTest(base.BaseTestCase):
         for change in (access.revoke(self.closed, A, [], True),
                        access.revoke(self.closed, A, [B], False),
                        access.revoke_all(self.closed)):
-            self.assertIn(access.MOVING, applied(self.closed, change).acl)
+            self.assertIsNone(change)
+
+    def test_who_gets_in_all_the_same_leaves_it_closed(self):
+        opened = dataclasses.replace(
+            self.closed, acl=self.closed.acl | {A.nqn}, ip_acl=ANY)
+        for use_ip_acl in (True, False):
+            self.assertEqual(self.closed, applied(opened, access.revoke(
+                opened, A, [], use_ip_acl)))
 
     def test_opened_again(self):
         after = applied(self.closed, access.reopen(self.closed))

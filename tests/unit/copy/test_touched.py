@@ -293,11 +293,18 @@ class ClosedTest(TouchedTestCase):
         self.assertEqual(self.home, self.on(self.record)[0])
 
     def test_detaching_does_not_open_it(self) -> None:
-        self.kill()
-        volume = self.reread(self.record)
-        self.drv.terminate_connection(volume, base.connector(1))
-        self.drv.terminate_connection(volume, None, force=True)
-        self.refused(volume)
+        self.written = files.content(self.source)
+        for use_ip_acl in (False, True):
+            self.restarted(lightbits_use_ip_acl=use_ip_acl)
+            self.home, _found = self.on(self.record)
+            self.place = self.reread(self.record).provider_location
+            self.kill()
+            volume = self.reread(self.record)
+            self.drv.terminate_connection(volume, None, force=True)
+            self.drv.terminate_connection(volume, base.connector(1))
+            self.refused(volume)
+            # Nor does it look as if somebody had come.
+            self.moves()
 
     def test_what_was_moved_and_is_in_use_is_not_removed(self) -> None:
         """A service of before knows nothing of closed volumes."""
