@@ -19,6 +19,7 @@ over from another needs to know little of what that has done.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+import contextlib
 import dataclasses
 import enum
 import logging
@@ -28,6 +29,7 @@ import uuid as uuidlib
 
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.jobs.book import Book
+from cinder_lightbits_federation.jobs.book import NotPossible
 from cinder_lightbits_federation.jobs.runner import Task
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import wait_until
@@ -316,6 +318,7 @@ class Mover:
             self._moved += 1
             self._size += item.size
             LOG.info('Volume %s has left cluster %s.', item.id, item.source)
+            self._have_ended(item)
         elif item.id in self._left:
             self._left.discard(item.id)
         else:
@@ -329,7 +332,7 @@ class Mover:
         """End a move whose service has died; Cinder has nobody who would.
 
         The next round begins it anew, and the driver goes on from where it
-        was. One that has moved is counted.
+        was. One that has moved is counted, and no round finds it any more.
         """
         if item.by_cinder:
             return False
@@ -344,10 +347,27 @@ class Mover:
         self._jobless.pop(item.id, None)
         if job.silent is not None and job.silent <= self._book.lease:
             return False
-        LOG.warning('Nobody moves volume %s any more: it is begun again.',
-                    item.id)
+        LOG.warning('Nobody moves volume %s any more: its migration is ended '
+                    'in Cinder.', item.id)
         self._forget_migration(item)
+        if self._has_left(item):
+            self._has_come_to_rest(item)
         return True
+
+    def _have_ended(self, item: Item) -> None:
+        """Have a running service do what is left of a dead one's move.
+
+        The volume is on its new cluster, so the move is carried out.
+        """
+        job = self._book.unfinished(MIGRATE, item.id)
+        if job is None or job.silent is None or (
+                job.silent <= self._book.lease):
+            return
+        LOG.warning('The move of volume %s off cluster %s is ended by a '
+                    'service that runs.', item.id, item.source)
+        # It may have ended just now.
+        with contextlib.suppress(NotPossible):
+            self._book.cancel(job.id)
 
     def _is_nobodys(self, item: Item) -> bool:
         """End the wait for a move that nobody has a job for.
@@ -358,7 +378,7 @@ class Mover:
         seconds = time.monotonic() - self._jobless.setdefault(
             item.id, time.monotonic())
         if self._has_left(item):
-            if seconds < FINISHED:
+            if seconds < FINISHED and item.id not in self._left:
                 return False
             LOG.warning('Volume %s has left cluster %s, but nobody tells '
                         'Cinder so: it is told now.', item.id, item.source)

@@ -19,6 +19,8 @@ import sqlalchemy as sa
 from cinder_lightbits_federation.copy import errors as copy_errors
 from cinder_lightbits_federation.drain import mover
 from cinder_lightbits_federation.drain.mover import Phase
+from cinder_lightbits_federation.jobs.model import Job
+from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.jobs import runner
 from cinder_lightbits_federation.store.tables import JOBS
 from tests.unit.drain import base
@@ -194,9 +196,11 @@ class MoverTestCase(base.MoverTestCase):
         self.assertEqual(1, self.run_job(cinder).done)
         self.assertEqual([], cinder.begun)
 
-    def test_one_whose_service_has_died_is_begun_anew(self) -> None:
-        """The driver's job of it has no heartbeat any more."""
-        cinder = Cinder({'a': 1})
+    def left(self, cinder: Cinder) -> Job:
+        """Have a volume be moved by a service that has died.
+
+        :returns: the driver's job of it, which has no heartbeat any more.
+        """
         cinder.migrate('a')
         cinder.stuck.add('a')
         left = self.book.add(mover.MIGRATE, 'a', {})
@@ -204,10 +208,64 @@ class MoverTestCase(base.MoverTestCase):
         with self.store.transaction() as connection:
             connection.execute(sa.update(JOBS).values(
                 heartbeat=JOBS.c.heartbeat - 1000))
+        return left
+
+    def test_one_whose_service_has_died_is_begun_anew(self) -> None:
+        cinder = Cinder({'a': 1})
+        self.left(cinder)
         self.run_job(cinder)
         self.assertEqual((['a'], ['a', 'a'], NEW),
                          (cinder.forgotten, cinder.begun,
                           cinder.places['a']))
+
+    def recorded(self, cinder: Cinder) -> Job:
+        """As `left`; the record is written when the drain has listed it."""
+        left, before = self.left(cinder), cinder.phase
+
+        def phase(volume_id: str) -> Phase:
+            cinder.places['a'] = NEW
+            return before(volume_id)
+
+        cinder.phase = phase  # type: ignore[method-assign]
+        return left
+
+    def test_one_whose_service_has_died_when_it_had_moved(self) -> None:
+        """What is left of its move is done; it is not begun once more."""
+        cinder = Cinder({'a': 1, 'b': 1})
+        left = self.recorded(cinder)
+        job = self.run_job(cinder)
+        self.assertEqual((2, 2, {}), (job.done, job.checkpoint['moved'],
+                                      job.checkpoint['failed']))
+        self.assertEqual((['a'], ['a', 'b']), (cinder.forgotten,
+                                               cinder.begun))
+        self.assertIs(JobState.CANCELLING, self.book.get(left.id).state)
+
+    def slow_to_forget(self, forgets: bool) -> None:
+        """Let Cinder not answer once, while another service ends the move.
+
+        :param forgets: it has forgotten the migration all the same.
+        """
+        cinder = Cinder({'a': 1, 'b': 1})
+        left, forget = self.recorded(cinder), cinder.forget_migration
+        replies = ['503']
+
+        def forgetting(volume_id: str) -> None:
+            if forgets or not replies:
+                forget(volume_id)
+            if replies:
+                asked = self.book.get(left.id)
+                claim = self.book.claim(asked, 'other')
+                assert claim is not None
+                self.book.end(asked.id, claim, JobState.DONE)
+                raise mover.CloudUnavailable(replies.pop())
+
+        cinder.forget_migration = forgetting  # type: ignore[method-assign]
+        self.assertEqual(2, self.run_job(cinder).done)
+        self.assertEqual(['a'], cinder.forgotten)
+
+    def test_cinder_may_be_slow_to_forget_it(self) -> None:
+        for forgets in (True, False):
+            self.slow_to_forget(forgets)
 
     def test_one_that_is_being_done_is_not(self) -> None:
         cinder = Cinder({'a': 1}, looks=4)
