@@ -30,6 +30,7 @@ import uuid as uuidlib
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.jobs.book import Book
 from cinder_lightbits_federation.jobs.book import NotPossible
+from cinder_lightbits_federation.jobs.model import Job
 from cinder_lightbits_federation.jobs.runner import Task
 from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.timing import wait_until
@@ -148,6 +149,8 @@ class Mover:
         self._since: dict[str, float] = {}
         # Since when nobody has a job for these.
         self._jobless: dict[str, float] = {}
+        # Since when nobody has claimed the jobs of these.
+        self._unclaimed: dict[str, float] = {}
         # Asked for, but there was no answer: to be begun; to be ended.
         self._in_doubt: set[str] = set()
         self._left: set[str] = set()
@@ -288,6 +291,7 @@ class Mover:
             self._begun += item.size
             self._running[item.id] = item
             self._since[item.id] = time.monotonic()
+            self._unclaimed.pop(item.id, None)
         self._in_doubt.discard(item.id)
         return True
 
@@ -345,7 +349,7 @@ class Mover:
         if job is None:
             return self._is_nobodys(item)
         self._jobless.pop(item.id, None)
-        if job.silent is not None and job.silent <= self._book.lease:
+        if not self._is_dead(item, job):
             return False
         LOG.warning('Nobody moves volume %s any more: its migration is ended '
                     'in Cinder.', item.id)
@@ -353,6 +357,19 @@ class Mover:
         if self._has_left(item):
             self._has_come_to_rest(item)
         return True
+
+    def _is_dead(self, item: Item, job: Job) -> bool:
+        """Whether nobody does a move's job any more.
+
+        Who begins a move makes its job first and claims it then, so one that
+        nobody has is dead when nobody has had it for a lease.
+        """
+        if job.silent is not None:
+            self._unclaimed.pop(item.id, None)
+            return job.silent > self._book.lease
+        now = time.monotonic()
+        return now - self._unclaimed.setdefault(
+            item.id, now) > self._book.lease
 
     def _have_ended(self, item: Item) -> None:
         """Have a running service do what is left of a dead one's move.

@@ -275,6 +275,26 @@ class MoverTestCase(base.MoverTestCase):
         self.assertEqual(['a'], cinder.begun)
         self.assertEqual([], cinder.forgotten)
 
+    def unclaimed(self, looks: int) -> Cinder:
+        """Have a volume be moved whose job nobody has claimed."""
+        cinder = Cinder({'a': 1}, looks=looks)
+        cinder.migrate('a')
+        self.book.add(mover.MIGRATE, 'a', {})
+        return cinder
+
+    def test_one_whose_job_is_just_being_claimed_is_not_dead(self) -> None:
+        cinder = self.unclaimed(4)
+        self.run_job(cinder)
+        self.assertEqual((['a'], []), (cinder.begun, cinder.forgotten))
+
+    def test_one_whose_job_nobody_claims_is(self) -> None:
+        self.book.lease = 0.3
+        cinder = self.unclaimed(4)
+        cinder.stuck.add('a')
+        self.run_job(cinder)
+        self.assertEqual((['a', 'a'], ['a']), (cinder.begun,
+                                               cinder.forgotten))
+
     def test_cancelled(self) -> None:
         cinder = Cinder({f'v{number}': 1 for number in range(5)})
         before = cinder.migrate
