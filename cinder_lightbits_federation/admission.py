@@ -27,6 +27,7 @@ import contextlib
 import json
 import logging
 from typing import Any
+import uuid
 
 from cinder.objects import fields
 
@@ -38,6 +39,8 @@ from cinder_lightbits_federation import errors
 LOG = logging.getLogger(__name__)
 
 _STATUS = fields.VolumeAttachStatus
+# A property of a host that no connector has.
+_MARK = 'being_admitted'
 
 
 @contextlib.contextmanager
@@ -54,20 +57,22 @@ def recorded(attachments: Sequence[Attached], connector: Mapping[str, Any],
     admitted; else the attachment has to be deleted in the usual way, which
     takes the host's access away.
 
-    Nothing is recorded when it is not clear which attachment is meant:
-    Cinder does not tell. That is when several are reserved, which needs a
-    volume for many servers of which some are shelved, and with the attach
-    API of before, which reserves none.
+    Cinder does not tell which attachment is meant. Where several are
+    reserved, for a volume of many servers, all say so until the host has
+    been admitted; then Cinder records the right one. Nothing is recorded
+    with the attach API of before, which reserves none.
     """
-    attachment = _meant(attachments, connector)
-    if attachment is not None and not _claim(attachment, connector):
-        attachment = None
+    waiting = [item for item in attachments if not item.connector
+               and item.status == _STATUS.RESERVED]
+    text = _text(connector, len(waiting) > 1)
+    claimed = [item for item in waiting if _claim(item, text)]
     try:
         yield
     except NOT_ADMITTED:
-        if attachment is not None:
-            _take_back(attachment)
+        _take_back(claimed, text)
         raise
+    if len(waiting) > 1:
+        _take_back(claimed, text)
     if _deleted(attachments, connector):
         withdraw()
         raise errors.RecordLost(
@@ -87,28 +92,27 @@ def _deleted(before: Sequence[Attached], connector: Mapping[str, Any]) -> bool:
     return not waiting.keys() <= {item.id for item in now}
 
 
-def _meant(attachments: Sequence[Attached], connector: Mapping[str, Any]
-           ) -> Attached | None:
-    """The one attachment that a new host can be for, if there is just one."""
-    known = [item.connector for item in attachments if item.connector]
-    if any(item.get('nqn') == connector.get('nqn') for item in known):
-        return None
-    waiting = [item for item in attachments if not item.connector
-               and item.status == _STATUS.RESERVED]
-    return waiting[0] if len(waiting) == 1 else None
+def _text(connector: Mapping[str, Any], passing: bool) -> str:
+    """What an attachment has while the host is being admitted.
+
+    :param passing: whether it is taken back in any case. Then it differs
+        from all that Cinder writes for the same host meanwhile.
+    """
+    mark = {_MARK: uuid.uuid4().hex} if passing else {}
+    return json.dumps({**connector, **mark})
 
 
-def _claim(attachment: Attached, connector: Mapping[str, Any]) -> bool:
+def _claim(attachment: Attached, text: str) -> bool:
     return attachment.update(
-        {'attach_status': _STATUS.ATTACHING,
-         'connector': json.dumps(dict(connector))},
+        {'attach_status': _STATUS.ATTACHING, 'connector': text},
         {'attach_status': _STATUS.RESERVED, 'connector': None})
 
 
-def _take_back(attachment: Attached) -> None:
-    done = attachment.update(
-        {'attach_status': _STATUS.RESERVED, 'connector': None},
-        {'attach_status': _STATUS.ATTACHING})
-    if not done:
-        LOG.info('Attachment %s was changed by somebody else meanwhile.',
-                 attachment.id)
+def _take_back(claimed: Sequence[Attached], text: str) -> None:
+    for item in claimed:
+        done = item.update(
+            {'attach_status': _STATUS.RESERVED, 'connector': None},
+            {'attach_status': _STATUS.ATTACHING, 'connector': text})
+        if not done:
+            LOG.info('Attachment %s was changed by somebody else meanwhile.',
+                     item.id)

@@ -12,6 +12,7 @@
 
 """Attachments say who may have access before the array does."""
 
+from collections.abc import Callable
 from typing import Any
 
 from cinder import exception
@@ -179,21 +180,86 @@ class AdmissionTestCase(base.FederationTestCase):
 
         self.assertEqual(('attached', base.nqn(1)), self.state(attachment))
 
+    def during(self, look: Callable[[], Any]) -> list[Any]:
+        """Have something done while a host is being admitted.
+
+        :returns: gets what that gives.
+        """
+        found = []
+        attach = self.drv.federation.attachments.attach
+
+        def watched(*arguments: Any) -> Any:
+            found.append(look())
+            return attach(*arguments)
+
+        self.drv.federation.attachments.attach = watched  # type: ignore[method-assign]
+        return found
+
     def test_it_is_not_guessed_which_attachment_is_meant(self) -> None:
         attachments = [self.reserve(), self.reserve()]
+        found = self.during(
+            lambda: [self.state(item) for item in attachments])
 
         self.attach_host()
+
+        self.assertEqual([[('attaching', base.nqn(1))] * 2], found)
+        self.assertEqual([('reserved', None)] * 2,
+                         [self.state(item) for item in attachments])
+
+    def test_several_when_the_outcome_is_not_known(self) -> None:
+        """Whichever is deleted, the driver is asked."""
+        attachments = [self.reserve(), self.reserve()]
+        self.east.fault('apply_then_drop', route='volumes.update')
+        self.east.fault('status', route='volumes.get', status=403, after=1)
+
+        self.assertRaises(exception.CinderException, self.attach_host)
+
+        self.east.clear_faults()
+        self.assertEqual([('attaching', base.nqn(1))] * 2,
+                         [self.state(item) for item in attachments])
+        for item in attachments:
+            self.drv.terminate_connection(
+                self.record, self.reread(item).connector, force=False)
+            item.destroy()
+        self.assertEqual([], self.admitted())
+
+    def test_several_when_the_array_has_refused(self) -> None:
+        attachments = [self.reserve(), self.reserve()]
+        self.east.fault('status', route='volumes.update', status=403)
+
+        self.assertRaises(exception.CinderException, self.attach_host)
 
         self.assertEqual([('reserved', None)] * 2,
                          [self.state(item) for item in attachments])
 
-    def test_a_host_that_is_recorded_needs_no_other_attachment(self) -> None:
-        self.attachment(self.record, self.host)
-        waiting = self.reserve()
+    def test_several_of_which_cinder_records_one_meanwhile(self) -> None:
+        """Another service attaches the same host for another server."""
+        theirs, mine = self.reserve(), self.reserve()
 
+        def record() -> None:
+            now = self.reread(theirs)
+            now.connector = self.host
+            now.save()
+
+        self.during(record)
         self.attach_host()
 
-        self.assertEqual(('reserved', None), self.state(waiting))
+        self.assertEqual(('attaching', base.nqn(1)), self.state(theirs))
+        self.assertEqual(self.host, self.reread(theirs).connector)
+        self.assertEqual(('reserved', None), self.state(mine))
+
+    def test_a_host_that_has_the_volume_already(self) -> None:
+        """For another server: its first detach must not end it."""
+        first = self.attachment(self.record, self.host)
+        second = self.reserve()
+        self.attach_host()
+        self.assertEqual(('attaching', base.nqn(1)), self.state(second))
+
+        self.assertTrue(self.drv.terminate_connection(
+            self.record, self.host, force=False))
+        first.destroy()
+
+        self.assertEqual([base.nqn(1)], self.admitted())
 
     def test_without_any_attachment(self) -> None:
         """The attach API of before reserves none."""
