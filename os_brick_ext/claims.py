@@ -19,7 +19,8 @@ it up when it is done: a file beside the locks, for it outlives the service.
 
 A service that dies leaves its claims, and a host that starts anew has those
 of before. What such a claim does is to keep connections, until its volume
-has left the host: then it is swept away by whoever comes next.
+has left the host: from then on it means nothing, and it is swept away by
+whoever comes next and may do so.
 """
 
 from __future__ import annotations
@@ -116,12 +117,19 @@ class Claims:
             raise errors.NotReady(f'{path} cannot be made: {exc}') from exc
         return True
 
-    def drop(self, claim: Claim) -> None:
-        """Give a claim up. Idempotent."""
-        # In a folder that all may write to, files of others may have to
-        # stay.
-        with contextlib.suppress(FileNotFoundError, PermissionError):
+    def drop(self, claim: Claim) -> bool:
+        """Give a claim up. Idempotent.
+
+        :returns: whether there is none any more. In a folder that all may
+            write to, files of others may have to stay.
+        """
+        try:
             os.unlink(os.path.join(self._folder, claim.file_name))
+        except FileNotFoundError:
+            return True
+        except PermissionError:
+            return False
+        return True
 
     def all(self) -> list[Claim]:
         """:returns: the claims that there are."""
@@ -135,20 +143,26 @@ class Claims:
                 for name in files.names(self._folder)
                 if name.startswith(prefix) and _NAME.fullmatch(name)]
 
-    def sweep(self, gone: Callable[[Claim], bool]) -> None:
+    def sweep(self, gone: Callable[[Claim], bool]) -> list[Claim]:
         """Drop what was left to volumes that have gone.
 
         :param gone: whether a claim's volume is not on this host. Where
             somebody works on the volume it may be about to come.
+        :returns: the claims that count. One whose volume has gone does not,
+            whether its file could be removed or not.
         """
         self._locks.sweep()
-        for claim in self.all():
-            if not gone(claim):
-                continue
-            with contextlib.suppress(
-                    errors.Busy, errors.NotReady), self._locks.held(
+        left = {claim for claim in self.all()
+                if gone(claim) and self._left(claim, gone)}
+        # Since then others may have made some.
+        return [claim for claim in self.all() if claim not in left]
+
+    def _left(self, claim: Claim, gone: Callable[[Claim], bool]) -> bool:
+        """:returns: whether a claim means nothing and has to stay."""
+        with contextlib.suppress(
+                errors.Busy, errors.NotReady), self._locks.held(
                     locks.of_volume(claim.volume),
                     timing.Deadline.after(0.0)):
-                # It may have come before the lock was free.
-                if gone(claim):
-                    self.drop(claim)
+            # It may have come before the lock was free.
+            return gone(claim) and not self.drop(claim)
+        return False

@@ -106,10 +106,10 @@ class Leaving:
         :param but: a volume that does not count.
         """
         cluster = locks.digest(subsystem_nqn)
-        self._claims.sweep(
-            lambda claim: claim.cluster == cluster and self._gone(claim))
-        return any(claim.cluster == cluster and claim.volume != but
-                   for claim in self._claims.all())
+        return any(
+            claim.cluster == cluster and claim.volume != but
+            for claim in self._claims.sweep(
+                lambda one: one.cluster == cluster and self._gone(one)))
 
     def _gone(self, claim: claims.Claim) -> bool:
         """:returns: whether the volume of a claim is not here."""

@@ -53,7 +53,7 @@ class Root(Protocol):
 
 
 # Takes back what was done for a volume, within a deadline.
-Undo = Callable[[timing.Deadline], None]
+Undo = Callable[[timing.Deadline], object]
 
 
 class Way(Protocol):

@@ -51,6 +51,60 @@ class NativeTest(base.NativeTestCase):
         self.check_claims()
         self.assertEqual(0, self.connected())
 
+    def test_claims_that_cannot_be_removed(self) -> None:
+        """They mean nothing once their volume has gone."""
+        other = self.cluster(2)
+        self.kernel.grant(other, base.volume(3))
+        data = self.properties(3, other)
+        unlink = os.unlink
+
+        def refuse(path: str, **more: Any) -> None:
+            # As of another service, in a folder like /tmp.
+            if str(path).endswith('.cinder'):
+                raise PermissionError(errno.EPERM, path)
+            unlink(path, **more)
+
+        self.left('cinder')
+        nova = self.service('nova')
+        with mock.patch.object(os, 'unlink', refuse):
+            nova.connect_volume(self.data)
+            nova.disconnect_volume(self.data, None)
+            # Its volume is here, so it may be that of a service that runs.
+            self.assertEqual(3, self.connected())
+            self.kernel.withdraw(self.nqn, VOLUME)
+            nova.connect_volume(data)
+            self.assertEqual(0, self.connected())
+            # Of a volume that never came.
+            self.kernel.grant(self.nqn, base.volume(2))
+            nova.connect_volume(self.properties(2, self.nqn))
+            nova.disconnect_volume(self.properties(2, self.nqn), None)
+            self.assertEqual(0, self.connected())
+            nova.disconnect_volume(data, None)
+        self.check_claims('cinder')
+        # Whoever may does it.
+        nova.disconnect_volume(data, None)
+        self.check_claims()
+
+    def test_a_claim_of_one_who_is_back(self) -> None:
+        """It could not be removed, and is good again."""
+        self.left('cinder', 2)
+        nova, cinder = self.service('nova'), self.service('cinder')
+        nova.connect_volume(self.data)
+        with self.in_background(lambda: cinder.connect_volume(
+                self.properties(2, self.nqn))) as outcome:
+            self.eventually(lambda: self.locked(2))
+            nova.disconnect_volume(self.data, None)
+            self.assertEqual(3, self.connected())
+            self.kernel.grant(self.nqn, base.volume(2))
+        self.assertEqual(str(self.kernel.dev / 'nvme0n2'),
+                         outcome[0]['path'])
+        self.assertEqual([], self.calls('delete'))
+
+    def locked(self, number: int) -> bool:
+        """:returns: whether somebody works on a volume."""
+        return os.path.exists(os.path.join(
+            self.locks, locks.PREFIX + locks.of_volume(base.volume(number))))
+
     def test_a_lock_that_cannot_be_used(self) -> None:
         """That of a volume which is claimed holds up nobody else's."""
         nova = self.service('nova')
