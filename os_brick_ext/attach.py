@@ -59,7 +59,7 @@ def choose_way(chosen: settings.Settings, kernel: sysfs.Sysfs,
         mode = (options.DISCOVERY_CLIENT
                 if os.path.isdir(chosen.discovery_folder) else options.NATIVE)
     if mode == options.DISCOVERY_CLIENT:
-        return client.DiscoveryClient(kernel, root, chosen)
+        return client.DiscoveryClient(kernel, root, held, chosen)
     return native.Native(kernel, root, held, chosen)
 
 

@@ -16,11 +16,13 @@ Several may use one at the same time: Cinder copies a volume that a server
 has, and both are on this host. What one of them is done with another may
 still need. So each claims a volume before it connects its cluster, and gives
 it up when it is done: a file beside the locks, for it outlives the service.
+All processes of a service have one claim, since no process of it may live as
+long as the use: the servers of ``nova-compute`` run on without it.
 
 A service that dies leaves its claims, and a host that starts anew has those
-of before. What such a claim does is to keep connections, until its volume
-has left the host: from then on it means nothing, and it is swept away by
-whoever comes next and may do so.
+of before. What such a claim does is to keep connections, or the file for the
+discovery client, until its volume has left the host. From then on it means
+nothing, and whoever comes next and may do so sweeps it away.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from os_brick_ext import conn_props
 from os_brick_ext import errors
 from os_brick_ext import files
 from os_brick_ext import locks
+from os_brick_ext import sysfs
 from os_brick_ext import timing
 
 PREFIX = f'{locks.PREFIX}user-'
@@ -96,9 +99,16 @@ class Claims:
     :param folder: of the locks.
     """
 
-    def __init__(self, folder: str, held: locks.Locks) -> None:
+    def __init__(self, folder: str, held: locks.Locks,
+                 kernel: sysfs.Sysfs) -> None:
         self._folder = folder
         self._locks = held
+        self._kernel = kernel
+        self._service = service()
+
+    def mine(self, key: conn_props.VolumeKey) -> Claim:
+        """:returns: this service's claim to a volume, made or not."""
+        return Claim.of(key, self._service)
 
     def make(self, claim: Claim) -> bool:
         """Make a claim. Idempotent.
@@ -136,33 +146,46 @@ class Claims:
         found = map(_NAME.fullmatch, files.names(self._folder))
         return [Claim(*one.groups()) for one in found if one is not None]
 
-    def to(self, key: conn_props.VolumeKey) -> list[Claim]:
-        """:returns: the claims to a volume."""
+    def others(self, key: conn_props.VolumeKey) -> list[Claim]:
+        """:returns: the claims of other services to a volume."""
         prefix = Claim.of(key, '').file_name
         return [Claim.of(key, name.removeprefix(prefix))
                 for name in files.names(self._folder)
-                if name.startswith(prefix) and _NAME.fullmatch(name)]
+                if name.startswith(prefix) and _NAME.fullmatch(name)
+                and name != self.mine(key).file_name]
 
-    def sweep(self, gone: Callable[[Claim], bool]) -> list[Claim]:
+    def gone(self, claim: Claim) -> bool:
+        """:returns: whether the volume of a claim is not here."""
+        return claim.cluster not in map(
+            locks.digest, self._kernel.subsystems(claim.wwid))
+
+    def sweep(self, gone: Callable[[Claim], bool],
+              first: Callable[[Claim], object] = lambda _claim: None
+              ) -> list[Claim]:
         """Drop what was left to volumes that have gone.
 
         :param gone: whether a claim's volume is not on this host. Where
             somebody works on the volume it may be about to come.
+        :param first: is done before a claim is dropped, under the volume's
+            lock; what it raises is raised.
         :returns: the claims that count. One whose volume has gone does not,
             whether its file could be removed or not.
         """
         self._locks.sweep()
         left = {claim for claim in self.all()
-                if gone(claim) and self._left(claim, gone)}
+                if gone(claim) and self._left(claim, gone, first)}
         # Since then others may have made some.
         return [claim for claim in self.all() if claim not in left]
 
-    def _left(self, claim: Claim, gone: Callable[[Claim], bool]) -> bool:
+    def _left(self, claim: Claim, gone: Callable[[Claim], bool],
+              first: Callable[[Claim], object]) -> bool:
         """:returns: whether a claim means nothing and has to stay."""
         with contextlib.suppress(
                 errors.Busy, errors.NotReady), self._locks.held(
                     locks.of_volume(claim.volume),
                     timing.Deadline.after(0.0)):
             # It may have come before the lock was free.
-            return gone(claim) and not self.drop(claim)
+            if gone(claim):
+                first(claim)
+                return not self.drop(claim)
         return False

@@ -62,8 +62,7 @@ class Leaving:
         self._root = root
         self._locks = held
         self._settings = chosen
-        self._claims = claims.Claims(chosen.lock_folder, held)
-        self._service = claims.service()
+        self._claims = claims.Claims(chosen.lock_folder, held, kernel)
 
     def leave(self, key: conn_props.VolumeKey,
               deadline: timing.Deadline) -> None:
@@ -84,19 +83,15 @@ class Leaving:
                 if not (self._needed(key) or self._awaited(
                         key.subsystem_nqn, but=key.volume_uuid)):
                     self._depart(key, deadline)
-        self._claims.drop(claims.Claim.of(key, self._service))
+        self._claims.drop(self._claims.mine(key))
 
     def _needed(self, key: conn_props.VolumeKey) -> bool:
         """:returns: whether another volume or user needs the connections."""
         if self._kernel.has_others(key):
             return True
         # Claims to a volume that has gone mean nothing.
-        return bool(self._others(key)) and self._kernel.find(key) is not None
-
-    def _others(self, key: conn_props.VolumeKey) -> list[claims.Claim]:
-        """:returns: the claims of other services to a volume."""
-        return [claim for claim in self._claims.to(key)
-                if claim.service != self._service]
+        return (bool(self._claims.others(key))
+                and self._kernel.find(key) is not None)
 
     def _awaited(self, subsystem_nqn: str, but: str = '') -> bool:
         """:returns: whether somebody waits for a volume of a cluster.
@@ -109,12 +104,7 @@ class Leaving:
         return any(
             claim.cluster == cluster and claim.volume != but
             for claim in self._claims.sweep(
-                lambda one: one.cluster == cluster and self._gone(one)))
-
-    def _gone(self, claim: claims.Claim) -> bool:
-        """:returns: whether the volume of a claim is not here."""
-        return claim.cluster not in map(
-            locks.digest, self._kernel.subsystems(claim.wwid))
+                lambda one: one.cluster == cluster and self._claims.gone(one)))
 
     def _depart(self, key: conn_props.VolumeKey,
                 deadline: timing.Deadline) -> None:
@@ -180,7 +170,7 @@ class Leaving:
                             functools.partial(self._end_idle, nqn),
                             time.monotonic())
         self._claims.sweep(lambda claim: not self._kernel.seen(claim.wwid)
-                           and self._gone(claim))
+                           and self._claims.gone(claim))
 
     def _end_idle(self, subsystem_nqn: str) -> None:
         """End the connections to a cluster, if they are idle.
@@ -249,7 +239,7 @@ class Leaving:
         The locks of volume and cluster are held, so it does not go or come
         by what others do at the same time.
         """
-        others = self._others(key)
+        others = self._claims.others(key)
         if others and self._kernel.find(key) is None:
             for claim in others:
                 self._claims.drop(claim)

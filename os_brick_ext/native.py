@@ -104,10 +104,10 @@ class Native(leaving.Leaving):
     def _claim(self, key: conn_props.VolumeKey, here: bool,
                deadline: timing.Deadline) -> claims.Claim | None:
         """:returns: this service's claim, if it had none."""
-        if not here and self._others(key):
+        if not here and self._claims.others(key):
             with self._locked(key.subsystem_nqn, deadline):
                 self._unclaim(key)
-        mine = claims.Claim.of(key, self._service)
+        mine = self._claims.mine(key)
         return mine if self._claims.make(mine) else None
 
     def _want(self, props: conn_props.ConnectionProperties,

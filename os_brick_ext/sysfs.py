@@ -202,6 +202,10 @@ class Sysfs:
             known.look(time.monotonic())
         return self.seen(key.wwid)
 
+    def look(self) -> None:
+        """See which devices there are now."""
+        self._shared.ids.look(time.monotonic())
+
     def seen(self, wwid: str) -> bool:
         """:returns: whether the last look saw a device of this name.
 

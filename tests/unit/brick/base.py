@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from concurrent import futures
 import contextlib
 import dataclasses
+import errno
 import os
 import socket
 import struct
@@ -190,6 +191,24 @@ class BrickTestCase(base.BaseTestCase):
         return os.path.join(self.locks, claims.Claim.of(
             conn_props.VolumeKey(volume(number), nqn(1)),
             user).file_name)
+
+    def left(self, user: str, number: int = 1) -> None:
+        """Have a claim of a service that died."""
+        with open(self.claim(user, number), 'w'):
+            pass
+
+    @contextlib.contextmanager
+    def sticky(self, user: str) -> Iterator[None]:
+        """Have nobody remove a service's claims, as in a folder of all."""
+        unlink = os.unlink
+
+        def refuse(path: Any, **more: Any) -> None:
+            if str(path).endswith(f'.{user}'):
+                raise PermissionError(errno.EPERM, path)
+            unlink(path, **more)
+
+        with mock.patch.object(os, 'unlink', refuse):
+            yield
 
     def check_claims(self, *users: str) -> None:
         """Check who claims volume 1, and that there is no other file."""

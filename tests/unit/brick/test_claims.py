@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import contextlib
 import errno
 import os
+import time
 from typing import Any
 from unittest import mock
 
@@ -30,11 +31,6 @@ VOLUME = base.volume(1)
 
 
 class NativeTest(base.NativeTestCase):
-
-    def left(self, user: str, number: int = 1) -> None:
-        """Have a claim of a service that died."""
-        with open(self.claim(user, number), 'w'):
-            pass
 
     def test_claims_of_a_service_that_died(self) -> None:
         """They go when the volume is not here."""
@@ -56,23 +52,16 @@ class NativeTest(base.NativeTestCase):
         other = self.cluster(2)
         self.kernel.grant(other, base.volume(3))
         data = self.properties(3, other)
-        unlink = os.unlink
-
-        def refuse(path: str, **more: Any) -> None:
-            # As of another service, in a folder like /tmp.
-            if str(path).endswith('.cinder'):
-                raise PermissionError(errno.EPERM, path)
-            unlink(path, **more)
-
         self.left('cinder')
         nova = self.service('nova')
-        with mock.patch.object(os, 'unlink', refuse):
+        with self.sticky('cinder'):
             nova.connect_volume(self.data)
             nova.disconnect_volume(self.data, None)
             # Its volume is here, so it may be that of a service that runs.
             self.assertEqual(3, self.connected())
             self.kernel.withdraw(self.nqn, VOLUME)
             nova.connect_volume(data)
+            self.tidied()
             self.assertEqual(0, self.connected())
             # Of a volume that never came.
             self.kernel.grant(self.nqn, base.volume(2))
@@ -80,7 +69,7 @@ class NativeTest(base.NativeTestCase):
             nova.disconnect_volume(self.properties(2, self.nqn), None)
             self.assertEqual(0, self.connected())
             nova.disconnect_volume(data, None)
-        self.check_claims('cinder')
+            self.check_claims('cinder')
         # Whoever may does it.
         nova.disconnect_volume(data, None)
         self.check_claims()
@@ -143,7 +132,8 @@ class NativeTest(base.NativeTestCase):
                 self.assertRaises(errors.Unreadable,
                                   cinder.disconnect_volume, self.data, None)
                 # What was done is done, whether or not all is tidy.
-                cinder._way.tidy(timing.Deadline.after(1))
+                cinder._way.tidy(time.monotonic())
+                self.tidied()
             self.check_claims('nova')
         cinder.connect_volume(self.data)
         cinder.disconnect_volume(self.data, None)
@@ -174,3 +164,101 @@ class NativeTest(base.NativeTestCase):
             self.assertRaises(errors.Busy, self.service(
                 'nova', connect_timeout=0.1).connect_volume, self.data)
         self.check_claims('cinder')
+
+
+class DiscoveryClientTest(base.BrickTestCase):
+    """Which services need the file that the client has of a volume."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        nqn = self.cluster(1)
+        self.kernel.client_connects(nqn)
+        self.nqn = nqn
+        self.data, self.other = (
+            self.properties(number, nqn) for number in (1, 2))
+        for number in (1, 2):
+            self.kernel.grant(nqn, base.volume(number))
+        self.file = f'{VOLUME}.conf'
+
+    def test_the_last_user_removes_it(self) -> None:
+        nova, cinder = self.service('nova'), self.service('cinder')
+        for first, last in ((nova, cinder), (cinder, nova)):
+            nova.connect_volume(self.data)
+            cinder.connect_volume(self.data)
+            first.disconnect_volume(self.data, None)
+            self.assertEqual([self.file], self.drop_ins())
+            last.disconnect_volume(self.data, None)
+            self.assertEqual([], self.drop_ins())
+            self.check_claims()
+
+    def test_one_of_several_that_fails(self) -> None:
+        """Whoever has the volume keeps it, and the file."""
+        self.service('nova').connect_volume(self.data)
+        self.kernel.set_ana('inaccessible')
+        cinder = self.service('cinder', connect_timeout=0.1)
+        self.assertRaises(
+            errors.NotVisible, cinder.connect_volume, self.data)
+        self.check_claims('nova')
+        # Somebody has removed it, so it is made anew.
+        os.unlink(self.kernel.drop_ins / self.file)
+        self.assertRaises(
+            errors.NotVisible, cinder.connect_volume, self.data)
+        self.assertEqual([self.file], self.drop_ins())
+        self.check_claims('nova')
+
+    def test_a_file_that_cannot_be_written(self) -> None:
+        self.kernel.drop_ins.rmdir()
+        self.assertRaises(errors.NotReady, self.service(
+            'nova').connect_volume, self.data)
+        self.check_claims()
+
+    def test_a_file_that_cannot_be_removed(self) -> None:
+        """The claim stays with it, so that somebody removes it later."""
+        nova = self.service('nova')
+        nova.connect_volume(self.data)
+        with mock.patch.object(self.kernel, 'remove_drop_in', autospec=True,
+                               side_effect=OSError(errno.EROFS, 'no')):
+            self.assertRaises(errors.NotDeparted, nova.disconnect_volume,
+                              self.data, None)
+            self.check_claims('nova')
+            self.kernel.withdraw(self.nqn, VOLUME)
+            # That of another volume is not in its way.
+            self.service('cinder').connect_volume(self.other)
+        self.service('cinder').disconnect_volume(self.other, None)
+        self.assertEqual([], self.drop_ins())
+        self.check_claims()
+
+    def test_what_a_service_left_that_died(self) -> None:
+        """It goes when the volume has left the host."""
+        nova, cinder = self.service('nova'), self.service('cinder')
+        nova.connect_volume(self.data)
+        cinder.connect_volume(self.other)
+        self.assertEqual(2, len(self.drop_ins()))
+        self.kernel.withdraw(self.nqn, VOLUME)
+        with self.sticky('nova'):
+            cinder.disconnect_volume(self.other, None)
+            self.assertEqual([], self.drop_ins())
+            self.check_claims('nova')
+        cinder.disconnect_volume(self.other, None)
+        self.check_claims()
+
+    def test_a_volume_that_has_gone(self) -> None:
+        """Nobody needs the file any more, whoever claims it."""
+        nova = self.service('nova')
+        nova.connect_volume(self.data)
+        self.left('cinder')
+        self.kernel.withdraw(self.nqn, VOLUME)
+        nova.disconnect_volume(self.data, None)
+        self.assertEqual([], self.drop_ins())
+        self.check_claims()
+
+    def test_processes_of_one_service(self) -> None:
+        """The connections remain for those that still read."""
+        first, second = (self.service('glance-api') for _each in range(2))
+        first.connect_volume(self.data)
+        second.connect_volume(self.data)
+        first.disconnect_volume(self.data, None)
+        self.assertNotEqual([], second.get_volume_paths(self.data))
+        self.assertEqual(2, len(self.kernel.controllers(self.nqn)))
+        second.disconnect_volume(self.data, None)
+        self.check_claims()
