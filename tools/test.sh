@@ -83,6 +83,13 @@ function trust_checkout {
         || die "${ROOT} is not a git checkout (see CONTRIBUTING.rst)"
 }
 
+# Runs in one checkout share environments, results and the folder of the
+# virtual machine.
+function wait_for_others {
+    exec {TURN}<"${ROOT}/tools/test.sh"
+    take_turn "${TURN}" "uses this checkout"
+}
+
 function prepare {
     prepare_tox test
     trust_checkout
@@ -122,7 +129,8 @@ function run_environment {
     local log=${LOGS}/${name}.log
     log_step "tox -e ${name}"
     TEST_WORKERS=${TEST_WORKERS:-$(workers_for "${name}")} \
-        "${VENV}/bin/tox" run -e "${name}" ${POSARGS[@]+"${POSARGS[@]}"} 2>&1 \
+        "${VENV}/bin/tox" run -e "${name}" ${POSARGS[@]+"${POSARGS[@]}"} \
+        {TURN}<&- 2>&1 \
         | tee "${log}" || status=$?
     RESULTS+=("$(printf '%s|%s|%s|%s|%s' "${name}" "${status}" "${log}" \
         $((EPOCHSECONDS - started)) "$(kind_of "${name}")")")
@@ -145,6 +153,7 @@ function print_summary {
 RESULTS=()
 parse_arguments "$@"
 cd "${ROOT}"
+wait_for_others
 prepare
 for environment in "${ENVIRONMENTS[@]}"; do
     run_environment "${environment}"

@@ -12,9 +12,14 @@
 
 """What tools/test.sh reports, from logs of test runs."""
 
+from collections.abc import Iterator
+from concurrent import futures
+import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -38,6 +43,19 @@ Ran: {ran} tests in 0.3081 sec.
  - Failed: {failed}
 Sum of execute time for each test: 0.3216 sec.
 '''
+
+# How apt-get is called.
+PATIENTLY = '-qq -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5'
+
+
+@contextlib.contextmanager
+def open_folder(path: pathlib.Path) -> Iterator[int]:
+    """Give a descriptor that can be locked."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        yield number
+    finally:
+        os.close(number)
 
 
 def totals(passed: int = 0, skipped: int = 0, expected_fail: int = 0,
@@ -135,7 +153,7 @@ class PackagesTestCase(base.BaseTestCase):
             'set -o errexit -o nounset -o pipefail; '
             'PATH="$1:${PATH}"; source "$2/log.sh"; source "$2/packages.sh"; '
             # Who runs the tests is not the question here.
-            'function as_root { "$@"; }; SERVICE_POLICY=$5; '
+            'function as_root { "$@"; }; SERVICE_POLICY=$5; APT_PAUSE=0; '
             'for ((i = 0; i < $4; i++)); do '
             f'{function} "$3" list test; done')
         subprocess.run(
@@ -150,14 +168,48 @@ class PackagesTestCase(base.BaseTestCase):
 
     def test_missing_packages_are_installed_without_asking(self) -> None:
         self.assertEqual(
-            ['apt-get update -qq',
-             'apt-get install -y -qq --no-install-recommends git patch'],
+            [f'apt-get update {PATIENTLY}',
+             f'apt-get install -y {PATIENTLY} --no-install-recommends '
+             'git patch'],
             self.install('git\\npatch\\n'))
 
     def test_lists_are_fetched_once(self) -> None:
         calls = self.install('git\\n', times=2)
         self.assertEqual(3, len(calls))
-        self.assertEqual(1, calls.count('apt-get update -qq'))
+        self.assertEqual(1, calls.count(f'apt-get update {PATIENTLY}'))
+
+    def test_lists_that_another_apt_is_fetching(self) -> None:
+        self.program('apt-get', f'echo "$1" >>{self.calls}; '
+                     f'[[ $1 == install || $(wc -l <{self.calls}) == 3 ]]')
+        self.assertEqual(['update', 'update', 'update', 'install'],
+                         self.install('git\\n'))
+
+    def test_lists_that_cannot_be_fetched(self) -> None:
+        self.program('apt-get', f'echo "$1" >>{self.calls}; exit 100')
+        error = self.assertRaises(
+            subprocess.CalledProcessError, self.install, 'git\\n')
+        self.assertIn(b'apt-get update failed', error.stderr)
+        self.assertEqual(3, len(self.calls.read_text().split()))
+
+    def test_installations_take_turns(self) -> None:
+        """So that none is without the policy because another one ends."""
+        self.program('apt-get', '[[ $1 == update ]] && exit; '
+                     f'[[ -e {self.policy} ]] && echo here >>{self.calls}; '
+                     f'sleep 0.3; '
+                     f'[[ -e {self.policy} ]] && echo still >>{self.calls}')
+        with futures.ThreadPoolExecutor() as pool:
+            list(pool.map(self.install, ['git\\n', 'git\\n']))
+        self.assertEqual(['here', 'still'] * 2,
+                         self.calls.read_text().split())
+
+    def test_the_turn_is_not_kept_by_what_stays(self) -> None:
+        held = '>/dev/null 2>&1 & echo "${!}"'
+        self.program('apt-get', '[[ $1 == update ]] && exit; '
+                     f'sleep 600 {held} >{self.calls}')
+        number, = self.install('git\\n')
+        self.addCleanup(os.kill, int(number), signal.SIGKILL)
+        with open_folder(self.folder) as folder:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def ask_policy(self) -> None:
         """Have the stand-in for apt-get start a service."""
@@ -294,6 +346,24 @@ exit {status}''')
             (self.checkout / 'ran').read_text().split())
         self.assertEqual('12 passed, 0 failed, 4 skipped',
                          run.stdout.splitlines()[-1])
+
+    def test_runs_in_one_checkout_take_turns(self) -> None:
+        self.tox(passed=3)
+        script = self.checkout / 'tools' / 'test.sh'
+        with open(script, encoding='utf-8') as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            run = subprocess.Popen(
+                [script, 'py3'], stdout=subprocess.PIPE, encoding='utf-8',
+                env={**os.environ, 'PYTHON': sys.executable})
+            self.addCleanup(run.wait)
+            self.addCleanup(run.kill)
+            assert run.stdout is not None
+            line = run.stdout.readline()
+            self.assertIn('waiting for another run', line)
+            self.assertFalse((self.checkout / 'ran').exists())
+        told, _error = run.communicate()
+        self.assertEqual(0, run.returncode, told)
+        self.assertEqual('py3\n', (self.checkout / 'ran').read_text())
 
     def test_a_failure_is_told(self) -> None:
         self.tox(status=1, passed=2, failed=1)

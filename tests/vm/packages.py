@@ -71,7 +71,7 @@ def _unpack(name: str, cache: pathlib.Path, target: pathlib.Path) -> None:
         # As root, apt would want to become another user for this.
         subprocess.run(
             ['apt-get', 'download', '-qq', '-o', 'APT::Sandbox::User=root',
-             name], check=True, cwd=cache)
+             '-o', 'Acquire::Retries=5', name], check=True, cwd=cache)
     package, = cache.glob(f'{name}_*.deb')
     target.mkdir(exist_ok=True)
     files = subprocess.run(['dpkg-deb', '--fsys-tarfile', str(package)],

@@ -11,7 +11,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-# What the tools print. To be sourced.
+# What the tools print, also while they wait for each other. To be sourced.
 
 LOG_STARTED=${EPOCHSECONDS}
 
@@ -20,6 +20,15 @@ function log_step {
     local elapsed
     elapsed=$((EPOCHSECONDS - LOG_STARTED))
     printf '[%02d:%02d] %s\n' $((elapsed / 60)) $((elapsed % 60)) "$*"
+}
+
+# Lock an open file, and say so when that means to wait. $1: its descriptor,
+# $2: what another run does that has locked it.
+function take_turn {
+    if ! flock --nonblock "$1"; then
+        log_step "waiting for another run, which $2"
+        flock "$1"
+    fi
 }
 
 # A message on standard error; the script ends with status 1.

@@ -16,6 +16,10 @@
 
 APT_UPDATED=0
 SERVICE_POLICY=/usr/sbin/policy-rc.d
+# Machines install something of their own when they start, and mirrors fail.
+APT_OPTIONS=(-qq -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5)
+APT_ATTEMPTS=3
+APT_PAUSE=10
 
 # Run a command as root: directly, or by a sudo that does not ask.
 function as_root {
@@ -44,20 +48,43 @@ function without_service_starts {
     return "${status}"
 }
 
+# Fetch the package lists. Nothing makes apt-get wait for another one that
+# does the same, so it is asked again.
+function apt_update {
+    local attempt
+    for ((attempt = 1; attempt <= APT_ATTEMPTS; attempt++)); do
+        log_step "apt-get update"
+        if as_root apt-get update "${APT_OPTIONS[@]}"; then
+            return
+        fi
+        [[ ${attempt} -eq ${APT_ATTEMPTS} ]] || sleep "${APT_PAUSE}"
+    done
+    die "apt-get update failed"
+}
+
 # Install the named packages without asking. The package lists are fetched
-# once per run, and only when there is something to install.
+# once per run, and only when there is something to install. Runs take turns,
+# whoever they are of: the first to end removes SERVICE_POLICY, on which
+# another may still rely.
 function apt_install {
+    local turn
     command -v apt-get >/dev/null \
         || die "no apt-get here; please install what gives you: $*"
+    exec {turn}<"$(dirname "${SERVICE_POLICY}")"
+    take_turn "${turn}" "installs packages"
     if [[ ${APT_UPDATED} -eq 0 ]]; then
-        log_step "apt-get update"
-        as_root apt-get update -qq || die "apt-get update failed"
+        apt_update
         APT_UPDATED=1
     fi
     log_step "apt-get install $*"
-    without_service_starts as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "$@" >/dev/null \
-        || die "apt-get install failed: $*"
+    # A process that is started here and stays must not keep the turn.
+    (
+        exec {turn}<&-
+        without_service_starts as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y "${APT_OPTIONS[@]}" --no-install-recommends \
+            "$@" >/dev/null
+    ) || die "apt-get install failed: $*"
+    exec {turn}<&-
 }
 
 # Install what bindep.txt lists for a profile and this machine lacks.
