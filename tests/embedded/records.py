@@ -22,6 +22,9 @@ import pathlib
 import sqlite3
 from typing import Any
 
+# Has services that do not run count as down at once.
+LONG_AGO = "UPDATE services SET updated_at = '2001-01-01 00:00:00'"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Volume:

@@ -35,15 +35,17 @@ class WaitedTooLong(AssertionError):
 
 
 def wait_for(look: Callable[[], T | None], what: str,
-             timeout: float = PATIENCE) -> T:
+             timeout: float = PATIENCE,
+             longest: float = _LAST_PAUSE) -> T:
     """Call `look` until it returns something true, and return that.
 
     :param what: ends the sentence "waited N s for ...".
     :param timeout: seconds.
+    :param longest: seconds between two looks at most.
     :raises WaitedTooLong: with `what` and the last thing `look` returned.
     """
     deadline = time.monotonic() + timeout
-    pause = _FIRST_PAUSE
+    pause = min(_FIRST_PAUSE, longest)
     while True:
         found = look()
         if found:
@@ -52,4 +54,4 @@ def wait_for(look: Callable[[], T | None], what: str,
             raise WaitedTooLong(
                 f'waited {timeout:g} s for {what}; last seen: {found!r}')
         time.sleep(pause)
-        pause = min(pause * _GROWTH, _LAST_PAUSE)
+        pause = min(pause * _GROWTH, longest)

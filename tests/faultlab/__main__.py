@@ -26,6 +26,9 @@ from tests.faultlab import report
 from tests.stack import bed
 from tests.stack import locks
 
+# Clusters fall silent here, and that must not take the time of everything.
+_BACKEND = {'lightbits_connect_timeout': '2', 'lightbits_api_timeout': '5'}
+
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -61,7 +64,7 @@ def _repeat(options: argparse.Namespace, seed: int) -> str:
 def _run(options: argparse.Namespace, planned: plan.Plan,
          folder: pathlib.Path) -> lab.Result:
     with bed.Bed(folder, coordination=options.coordination,
-                 threads=options.threads) as running:
+                 threads=options.threads, backend=_BACKEND) as running:
         running.stack.start()
         result = lab.run(running, planned)
         running.stack.stop()

@@ -97,7 +97,10 @@ class FunctionalTest(work.Work, base.BaseTestCase):
         """
         if sections is None:
             sections = [self.section(name) for name in self.clusters]
-        options = {'lightbits_poll_interval': '1', **(backend or {})}
+        # The machine may stand still for longer than clusters are given.
+        options = {'lightbits_poll_interval': '1',
+                   'lightbits_connect_timeout': '20',
+                   'lightbits_api_timeout': '30', **(backend or {})}
         self._cloud = cloud.Cloud(
             self.folder / 'cinder', threads=self.threads,
             config=federation.config(sections, self.federation_id, options),

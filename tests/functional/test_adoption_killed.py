@@ -149,14 +149,17 @@ class KilledTest(observed.ObservedTestCase):
                 f'{self.folder}/adoption', '-f', 'json'),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def kill(self, least: int, most: int, *argv: str) -> None:
-        """Kill a step in the middle of its work."""
+    def kill(self, least: int, *argv: str) -> None:
+        """Kill a step in the middle of its work.
+
+        :param least: how many volumes are ours then.
+        """
         process = self.start(*argv)
         try:
             waiting.wait_for(
-                lambda: (least <= self.adopted() <= most
+                lambda: (least <= self.adopted() < 2 * EACH
                          or process.poll() is not None),
-                'the middle of the work', observed.PATIENCE)
+                'the middle of the work', observed.PATIENCE, 0.02)
         finally:
             process.send_signal(signal.SIGKILL)
             _out, err = process.communicate()
@@ -193,12 +196,12 @@ class KilledTest(observed.ObservedTestCase):
         sources = [text for name in self.arrays for text in (
             '--from', f'lightos-{name}={name}')]
 
-        self.kill(200, 600, 'run', *sources, '--yes')
+        self.kill(200, 'run', *sources, '--yes')
         process = self.start('run', *sources, '--yes')
         _out, err = process.communicate(timeout=observed.PATIENCE)
         self.assertIn('use "adopt resume"', err)
         first = self.adopted()
-        self.kill(first + 1, 2 * EACH - 100, 'resume')
+        self.kill(first + 1, 'resume')
         second = self.adopted()
         self.assertGreater(second, first)
         told = self.finish('resume')
@@ -207,7 +210,7 @@ class KilledTest(observed.ObservedTestCase):
         self.assertEqual(2 * EACH, self.adopted())
         self.assert_same(before, after)
 
-        self.kill(400, 2 * EACH - 100, 'back', '--yes')
+        self.kill(400, 'back', '--yes')
         self.finish('resume')
         self.assertEqual(before, self.picture())
 

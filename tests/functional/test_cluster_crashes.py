@@ -243,13 +243,16 @@ class LostLockTest(case.StackTest):
         source = self.create(self.sdk)
         lock = lock_names.snapshots_of(source.id)
         for cluster in self.clusters.values():
-            cluster.set_delays(snapshot_create=3)
+            cluster.set_delays(snapshot_create=15)
             self.addCleanup(cluster.set_delays, snapshot_create=0)
         copy = self.sdk.create_volume(size=1, source_volume_id=source.id)
         victim = self.stack.volumes[self.worker_of(copy)]
         self.wait(lambda: self.stack.locks.held(lock), 'the lock to be held')
         victim.pause()
         self.addCleanup(victim.resume)
+        for cluster in self.clusters.values():
+            cluster.set_delays(snapshot_create=0)
+            cluster.settle()
         self.wait(lambda: not self.stack.locks.held(lock),
                   'the lock to be lost', locks.LEASE * 2)
         # Meanwhile others take snapshots of the same volume.

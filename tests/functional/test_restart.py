@@ -49,13 +49,16 @@ class RestartTest(base.FunctionalTest):
         """A volume that was being made is in error, and can be deleted."""
         sdk = self.start()
         for cluster in (self.east, self.west):
-            cluster.set_delays(create=4)
+            cluster.set_delays(create=60)
         volume = sdk.create_volume(size=1)
         self.wait(lambda: any(
             item['name'] == f'volume-{volume.id}'
             for cluster in (self.east, self.west)
             for item in cluster.state()['volumes']), 'the array to be asked')
         self.cloud.process.kill()
+        for cluster in (self.east, self.west):
+            cluster.set_delays(create=0)
+            cluster.settle()
         self.cloud.start()
         sdk = self.cloud.sdk()
         self.settled(sdk, volume, 'error')

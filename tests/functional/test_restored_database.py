@@ -22,14 +22,12 @@ import subprocess
 import fixtures
 
 from tests.embedded import federation
+from tests.embedded import records
 from tests.functional import base
 from tests.functional import hour
 from tests.stack import case
 from tests.stack import daemons
 from tests.stack import programs
-
-# The backup is of an hour ago.
-_AGE = "UPDATE services SET updated_at = '2001-01-01 00:00:00'"
 
 
 class EmbeddedTest(hour.HourOfWork, base.FunctionalTest):
@@ -46,7 +44,7 @@ class EmbeddedTest(hour.HourOfWork, base.FunctionalTest):
         with contextlib.closing(sqlite3.connect(database)) as link, \
                 contextlib.closing(sqlite3.connect(backup)) as copy:
             link.backup(copy)
-            copy.execute(_AGE)
+            copy.execute(records.LONG_AGO)
             copy.commit()
         self.after_backup(sdk)
         self.audit()
@@ -79,7 +77,7 @@ class StackTest(hour.HourOfWork, case.StackTest):
         export = str(self.folder / 'export.json')
         self.command(config, 'audit', 'export', export)
         self.assertEqual([], daemons.stop_all(self.stack.cinder))
-        self.mariadb('mariadb', text=f'{dump}\n{_AGE};\n')
+        self.mariadb('mariadb', text=f'{dump}\n{records.LONG_AGO};\n')
         before = self.bed.contents()
         self.reimport(config, '--export', export)
         self.assertEqual(before, self.bed.contents())

@@ -33,9 +33,11 @@ CLUSTERS = ('east', 'west', 'north')
 # How the driver names the snapshots that clones are made of.
 _INTERMEDIATE = 'for_clone_'
 
+# None of the clusters falls silent, but the machine may stand still for a
+# while; whoever silences one asks for shorter times.
 _BACKEND = {'lightbits_poll_interval': '2',
-            'lightbits_connect_timeout': '2',
-            'lightbits_api_timeout': '5',
+            'lightbits_connect_timeout': '10',
+            'lightbits_api_timeout': '10',
             'lightbits_operation_timeout': str(settings.OPERATION_TIMEOUT)}
 
 
