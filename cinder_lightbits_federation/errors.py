@@ -15,7 +15,9 @@
 ::
 
     FederationError
-     +- InvalidSetting       an option is wrong (section, option, why)
+     +- InvalidConfiguration  what the files say cannot be used
+     |   +- InvalidSetting   an option is wrong (section, option, why)
+     |   +- UnreadableFile   a file is missing or not in its form
      +- NoClusterFits        no cluster could take it; nothing was created
      +- ClusterUnavailable   the one cluster that matters does not answer
      +- UnknownCluster       a record names a cluster that is not configured
@@ -50,7 +52,15 @@ class SettingProblem:
         return f'[{self.section}] {self.option}: {self.why}'
 
 
-class InvalidSetting(FederationError):
+class InvalidConfiguration(FederationError):
+    """What the configuration files say cannot be used."""
+
+
+class UnreadableFile(InvalidConfiguration):
+    """A configuration file is missing, closed to us, or not in its form."""
+
+
+class InvalidSetting(InvalidConfiguration):
     """An option is wrong."""
 
     def __init__(self, section: str, option: str, why: str) -> None:

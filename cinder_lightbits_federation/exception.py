@@ -76,7 +76,7 @@ class Row:
 
 # The first row that fits counts, so the special ones come first.
 TABLE: tuple[Row, ...] = (
-    Row(errors.InvalidSetting, LightbitsConfigurationError,
+    Row(errors.InvalidConfiguration, LightbitsConfigurationError,
         'An option is wrong; the message names section and option.',
         'Correct the option; a wrong option of the backend section needs a '
         'restart.'),

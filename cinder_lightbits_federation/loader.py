@@ -14,7 +14,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+import contextlib
 import functools
 import logging
 from typing import Any
@@ -57,6 +58,7 @@ def load(backend: Backend, section: str, host: str, clustered: bool,
     :param files: configuration files, `dirs`: folders with more of them.
     :param empty: whether a backend without a usable cluster will do.
     :raises InvalidSetting: an option of the backend section is wrong.
+    :raises UnreadableFile: a file cannot be read.
     """
     sections = ClusterSections(files, dirs)
     good: list[ClusterSettings] = []
@@ -89,19 +91,26 @@ def load(backend: Backend, section: str, host: str, clustered: bool,
         policy=_policy(backend, section),
         copies=_copies(backend, section),
         golden=_golden(backend, section),
-        files=_named(backend, sections, [
+        files=_named(backend, section, sections, [
             *(item.name for item in good), *taken]))
 
 
-def _named(backend: Backend, sections: ClusterSections, names: Iterable[str]
-           ) -> tuple[str, ...]:
+def _named(backend: Backend, section: str, sections: ClusterSections,
+           names: Iterable[str]) -> tuple[str, ...]:
     """:returns: the files that the settings of clusters depend on.
 
-    Those of tokens are read anew with each token and are not among them.
+    Those of tokens are read anew with each token and are not among them,
+    nor those of options that cannot be read, of which `broken` tells.
     """
-    found = {sections.get(name, option) for name in names
-             for option in ('tls_ca_file', 'private_key_file')}
-    found.add(backend.safe_get('driver_ssl_cert_path'))
+    reads: list[Callable[[], Any]] = [
+        functools.partial(sections.get, name, option) for name in names
+        for option in ('tls_ca_file', 'private_key_file')]
+    reads.append(functools.partial(
+        option_of, backend, section, 'driver_ssl_cert_path'))
+    found = set()
+    for read in reads:
+        with contextlib.suppress(errors.InvalidSetting):
+            found.add(read())
     return tuple(sorted(path for path in found if path))
 
 
@@ -129,7 +138,11 @@ def _members(backend: Backend, section: str, sections: ClusterSections
 
 
 def _belongs(sections: ClusterSections, name: str, section: str) -> bool:
-    backends = sections.get(name, 'backends')
+    try:
+        backends = sections.get(name, 'backends')
+    except errors.InvalidSetting:
+        # It may, and is then told of as broken.
+        return True
     return not backends or section in backends
 
 

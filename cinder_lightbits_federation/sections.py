@@ -53,12 +53,21 @@ class Backend(Protocol):
 
 
 class ClusterSections:
-    """The ``[lightbits_cluster:*]`` sections of some files."""
+    """The ``[lightbits_cluster:*]`` sections of some files.
+
+    :raises UnreadableFile: one of them cannot be read.
+    """
 
     def __init__(self, files: Sequence[str], dirs: Sequence[str]) -> None:
         self._conf = cfg.ConfigOpts()
-        self._conf(args=[], default_config_files=list(files),
-                   default_config_dirs=list(dirs))
+        try:
+            self._conf(args=[], default_config_files=list(files),
+                       default_config_dirs=list(dirs))
+        except cfg.ConfigFileParseError as exc:
+            raise _unparsed(exc) from None
+        except (cfg.Error, OSError, UnicodeError) as exc:
+            raise errors.UnreadableFile(
+                f'the configuration files cannot be read: {exc}') from exc
 
     def names(self) -> list[str]:
         """:returns: names of all clusters that have a section."""
@@ -78,7 +87,8 @@ class ClusterSections:
     def get(self, name: str, option: str) -> Any:
         """Read an option of a cluster.
 
-        :raises InvalidSetting: its value is not of the option's type.
+        :raises InvalidSetting: its value is not of the option's type, or
+            refers to what is no option.
         """
         section = options.CLUSTER_PREFIX + name
         self._conf.register_opts(options.cluster_opts, group=section)
@@ -86,19 +96,38 @@ class ClusterSections:
                         lambda: self._conf[section][option])
 
 
+def _unparsed(exc: cfg.ConfigFileParseError) -> errors.UnreadableFile:
+    """Say where, but not what is written there: it may be a secret."""
+    # Only what it was made of knows the line's number by itself.
+    line = getattr(exc.__context__, 'lineno', None)
+    return errors.UnreadableFile(
+        f'{exc.config_file} cannot be read'
+        + (f': line {line} is neither a section nor an option' if line
+           else ''))
+
+
 def value_of(section: str, option: str, read: Any) -> Any:
-    """:raises InvalidSetting: what is read is not of the option's type."""
+    """Read an option.
+
+    :raises InvalidSetting: what is read is not of the option's type, or
+        refers to what is no option.
+    """
     try:
         return read()
-    except (cfg.ConfigFileValueError, cfg.TemplateSubstitutionError,
-            ValueError) as exc:
+    except ValueError as exc:
         raise errors.InvalidSetting(section, option, str(exc)) from exc
+    except cfg.Error:
+        # What it refers to is a part of the value, which may be a secret.
+        raise errors.InvalidSetting(
+            section, option, 'a $ in it is followed by the name of no '
+            'option; write $$ for a $') from None
 
 
 def option_of(backend: Backend, section: str, option: str) -> Any:
     """Read an option of a backend.
 
-    :raises InvalidSetting: its value is not of the option's type.
+    :raises InvalidSetting: its value is not of the option's type, or refers
+        to what is no option.
     """
     return value_of(section, option, lambda: backend.safe_get(option))
 
@@ -181,7 +210,7 @@ def networks(section: str, option: str, values: Sequence[str]
 def _trust(backend: Backend, section: str, option: Mapping[str, Any]
            ) -> tuple[lb_tls.TlsTrust, str]:
     """Whom to trust, and the option that says so."""
-    inherited = backend.safe_get('driver_ssl_cert_path')
+    inherited = option_of(backend, section, 'driver_ssl_cert_path')
     if option['tls_insecure']:
         if backend.safe_get('driver_ssl_cert_verify'):
             raise errors.InvalidSetting(

@@ -257,7 +257,7 @@ class Service:
         """
         try:
             settings = applied(self._load(), self.shared.seen.states)
-        except errors.InvalidSetting as exc:
+        except errors.InvalidConfiguration as exc:
             LOG.error('The changed configuration is not applied: %s', exc)
             return True
         waiting = self._not_audited(settings)

@@ -51,7 +51,7 @@ Fields = tuple[Sequence[str], Sequence[Any]]
 
 # What to end with when this comes up from below. The first that fits.
 OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
-    (errors.InvalidSetting, Outcome.USAGE),
+    (errors.InvalidConfiguration, Outcome.USAGE),
     (cfg.Error, Outcome.USAGE),
     (spec.InvalidSpec, Outcome.USAGE),
     (errors.ClusterUnavailable, Outcome.SILENT),

@@ -127,9 +127,12 @@ class Session:
         States that were set at run time are in it; while they cannot be
         read, those that were read last.
 
-        :raises UsageError: an option is wrong.
+        :raises UsageError: an option is wrong, or a file cannot be read.
         """
-        found = self.configured
+        return self._applied(self.configured)
+
+    def _applied(self, found: FederationSettings) -> FederationSettings:
+        """:returns: settings with the states that were set at run time."""
         shared = self.shared
         try:
             if not shared.missing:
@@ -168,14 +171,21 @@ class Session:
     def configured(self) -> FederationSettings:
         """The backend's settings, as the files have them.
 
-        :raises UsageError: an option is wrong.
+        :raises UsageError: an option is wrong, or a file cannot be read.
+        """
+        return self._read()
+
+    def _read(self) -> FederationSettings:
+        """:raises UsageError: an option is wrong, or a file unreadable.
+
+        :returns: the backend's settings, as the files have them now.
         """
         try:
             found = loader.load(
                 backends.configuration_of(self.backend), self.backend,
                 self.host, self.cluster_name is not None, self.files,
                 self.dirs, empty=True)
-        except errors.InvalidSetting as exc:
+        except errors.InvalidConfiguration as exc:
             raise UsageError(str(exc)) from exc
         return dataclasses.replace(found, clusters=tuple(
             self._timed(item) for item in found.clusters))
@@ -245,16 +255,14 @@ class Session:
     def reload(self) -> None:
         """Read the sections of the clusters again and apply the changes.
 
-        :raises UsageError: an option is wrong; all stays as it was.
+        Whoever uses this session meanwhile finds all as it was before.
+
+        :raises UsageError: an option is wrong, or a file cannot be read; all
+            stays as it was.
         """
-        kept: dict[str, object] = {
-            name: self.__dict__.pop(name)
-            for name in ('configured', 'settings') if name in self.__dict__}
-        try:
-            settings = self.settings
-        except UsageError:
-            self.__dict__.update(kept)
-            raise
+        configured = self._read()
+        settings = self._applied(configured)
+        self.__dict__.update(configured=configured, settings=settings)
         self.registry.apply(settings)
 
     def deadline(self) -> Deadline:

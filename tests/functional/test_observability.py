@@ -190,6 +190,28 @@ class ExporterTest(ObservedTestCase):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(0, process.wait(PATIENCE))
 
+    def test_a_configuration_that_cannot_be_read(self) -> None:
+        """The figures go on, and follow the files when these can be read."""
+        process = self.exporter('--audit-interval', '0')
+        labels = self.connection('east', 'connected')
+        self.until('lightbits_cluster_connection', labels, 1)
+        with open(f'{self.folder}/cinder.conf', 'a') as file:
+            file.write('what is this\n')
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        while line and 'is not applied' not in line:
+            line = process.stderr.readline()
+        self.assertIn('cinder.conf cannot be read: line', line)
+
+        found = self.until('lightbits_cluster_connection', labels, 1)
+        for source in ('clusters', 'records', 'services'):
+            self.assertEqual(1, found['lightbits_exporter_source_up',
+                                      frozenset({('source', source)})])
+        self.config.write(east={'admin_state': 'draining'})
+        self.until('lightbits_cluster_admin_state', {
+            'cluster': 'east',
+            'lightbits_cluster_admin_state': 'draining'}, 1)
+
     def test_without_a_database(self) -> None:
         os.remove(f'{self.folder}/cinder.sqlite')
         self.exporter('--audit-interval', '0')

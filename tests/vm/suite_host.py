@@ -68,11 +68,10 @@ class HostTest(base.KernelTestCase):
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
                 code = cli.main([
-                    'doctor', '-f', 'json', '--config-file', file.name,
-                    '--config-file', str(guest.CONFIGURATION),
+                    'doctor', '-f', 'json',
+                    f'--config-file={file.name},{guest.CONFIGURATION}',
                     *(f'--endpoint={endpoint}'
                       for endpoint in cluster.endpoints)])
-        guest.read_configuration()
         findings = json.loads(out.getvalue())
         self.assertEqual([], [one for one in findings
                               if one['state'] != 'ok'])

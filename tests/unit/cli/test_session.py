@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import logging
 import os
+import pathlib
 import shutil
 
+from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cli.session import Arguments
 from cinder_lightbits_federation.cli.session import Session
 from cinder_lightbits_federation.views import AdminState
@@ -41,6 +43,28 @@ class FollowingTest(base.CliTestCase):
     def set_state(self, name: str, *argv: str) -> None:
         """Set a state in another process."""
         self.rows('cluster', 'set', name, *argv)
+
+    def test_a_file_that_cannot_be_read(self) -> None:
+        """All stays as it was, until it can be read again."""
+        path = pathlib.Path(self.path('cinder.conf'))
+        good, before = path.read_bytes(), self.session.settings
+        self.assertEqual({'east', 'west'}, set(self.states()))
+        number = good.count(b'\n') + 1
+        for bad, why in (
+                (good + b'jwt s3cret\n', f'{path} cannot be read: line '
+                 f'{number} is neither a section nor an option'),
+                (good + b'[x]\ny = \xe9\n', "can't decode")):
+            path.write_bytes(bad)
+            error = self.assertRaises(UsageError, self.session.reload)
+            self.assertIn(why, str(error))
+            self.assertNotIn('s3cret', str(error))
+            self.assertIs(before, self.session.settings)
+            self.assertEqual({'east', 'west'}, set(self.states()))
+
+        path.write_bytes(good.replace(b'lightbits_cluster:west',
+                                      b'lightbits_cluster:north'))
+        self.session.reload()
+        self.assertEqual({'east', 'north'}, set(self.states()))
 
     def test_a_state_that_is_set_and_reset(self) -> None:
         before = self.session.heard()

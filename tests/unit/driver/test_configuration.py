@@ -62,6 +62,17 @@ class WrongSectionTestCase(base.FederationTestCase):
         self.assert_told('token_scope', 'world', token_scope='world')
         self.assert_told('project_map', 'NAME:VALUE', project_map='default')
 
+    def test_values_that_refer_to_nothing(self) -> None:
+        """Of what is referred to nothing is told: it is of the value."""
+        for option in ('tls_server_name', 'tls_ca_file', 'private_key_file',
+                       'cluster_uuid', 'backends', 'project_map'):
+            self.assert_told(option, 'write $$ for a $',
+                             **{option: 'a$b.example'})
+        for secret in ('a$s3cret', 'a$s3cret.b', 'a${s3cret.b}'):
+            log = self.logged()
+            self.assert_told('jwt', 'name of no option', jwt=secret)
+            self.assertNotIn('s3cret', log.output)
+
     def test_addresses_that_are_none(self) -> None:
         self.assert_told('api_endpoints', 'at least one', api_endpoints=None)
         self.assert_told('api_endpoints', '99999',

@@ -254,6 +254,19 @@ class ReloadTestCase(base.FederationTestCase):
         self.assertEqual({'east', 'west'}, set(self.clusters()))
         self.made(self.driver)
 
+    def test_a_file_that_cannot_be_read_is_not_applied(self) -> None:
+        """One line says where; what is written there may be a secret."""
+        path = pathlib.Path(self.folder, 'cinder.conf')
+        before = path.read_text(encoding='utf-8')
+        replacing.replace(path, f'{before}jwt s3cret\n')
+
+        number = before.count('\n') + 1
+        self.until(lambda: 'The changed configuration is not applied: '
+                   f'{path} cannot be read: line {number} ' in self.log.output)
+        self.assertNotIn('s3cret', self.log.output)
+        self.assertNotIn('Traceback', self.log.output)
+        self.assertEqual({'east', 'west'}, set(self.clusters()))
+
     def test_another_token_is_used_from_then_on(self) -> None:
         self.rewrite({'east': self.section('east', jwt=self.arrays[
             'east'].token(ttl=1800)), 'west': self.section('west')})
