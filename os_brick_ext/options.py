@@ -62,7 +62,8 @@ OPTS: list[cfg.Opt] = [
              'folder for each service.'),
     cfg.FloatOpt(
         'connect_timeout', default=60.0, min=1.0, max=600.0,
-        help='Seconds within which a volume must appear on this host.'),
+        help='Seconds within which a volume must appear on this host; waiting '
+             'for other operations on the volume is part of them.'),
     cfg.FloatOpt(
         'early_failure_timeout', default=10.0, min=0.5, max=600.0,
         help='Seconds after which an attachment fails early if it is plain '
@@ -77,7 +78,7 @@ OPTS: list[cfg.Opt] = [
     cfg.FloatOpt(
         'disconnect_timeout', default=30.0, min=1.0, max=600.0,
         help='Seconds within which connections that are no longer needed '
-             'must be gone.'),
+             'must be gone, once the buffers of the volume are written.'),
     cfg.FloatOpt(
         'flush_timeout', default=120.0, min=1.0, max=600.0,
         help='Seconds within which the buffers of a volume must be written '
