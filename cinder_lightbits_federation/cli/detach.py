@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import contextlib
 from typing import Any
 
@@ -26,22 +26,34 @@ from cinder_lightbits_federation.cli import catalogue
 from cinder_lightbits_federation.cli import consent
 from cinder_lightbits_federation.cli import dropins
 from cinder_lightbits_federation.cli.listing import uuid_in
+from cinder_lightbits_federation.cli.outcome import FailedError
 from cinder_lightbits_federation.cli.outcome import Outcome
 from cinder_lightbits_federation.cli.outcome import SilentError
 from cinder_lightbits_federation.cli.outcome import UsageError
 from cinder_lightbits_federation.cli import recording
 from cinder_lightbits_federation.cluster import Cluster
+from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.jobs import commands
 from cinder_lightbits_federation.options import CLUSTER_PREFIX
 from cinder_lightbits_federation import ownership
+from cinder_lightbits_federation.service import WATCH_INTERVAL
+from cinder_lightbits_federation.store.services import ALIVE
+from cinder_lightbits_federation.store.services import Knowledge
+from cinder_lightbits_federation.timing import Deadline
+from cinder_lightbits_federation.timing import DeadlineExceeded
+from cinder_lightbits_federation.timing import wait_until
 from cinder_lightbits_federation.views import AdminState
 from cinder_lightbits_federation.views import Use
 
 COLUMNS = ('resource', 'cinder_id', 'uuid', 'name', 'project', 'evidence')
 
 VOLUME, SNAPSHOT = 'volume', 'snapshot'
-# The records, both of these on the cluster, and the change.
-STEPS = 4
+# The records, and both of these on the cluster.
+LOOKS = 3
+# With the change, what services go by before all that, and the change.
+STEPS = LOOKS + 2
+# Seconds that services have for applying a state that was set just now.
+PATIENCE = 2 * WATCH_INTERVAL
 
 
 class InUse(Exception):
@@ -51,9 +63,10 @@ class InUse(Exception):
 class ClusterDetach(base.ListCommand):
     """Take a cluster out of the backend, once nothing of ours is there.
 
-    Lists what is. Without --yes nothing is changed. Exit code 1: something
-    of ours is there; 2: it still takes new volumes; 3: it could not be
-    asked.
+    Lists what is. Without --yes nothing is changed. With it, waits some
+    seconds for services that still place new volumes there. Exit code 1:
+    something of ours is there; 2: it still takes new volumes; 3: it could not
+    be asked.
     """
 
     need_sort_by_cliff = False
@@ -71,19 +84,21 @@ class ClusterDetach(base.ListCommand):
         session = self.session
         session.connect()
         cluster = session.cluster(parsed_args.cluster)
-        if parsed_args.yes and cluster.admin_state is AdminState.ENABLED:
-            # Services place volumes there until they see that it is gone.
-            raise UsageError(
-                f'cluster {cluster.name} still takes new volumes: first give '
-                f'"cluster set {cluster.name} --drain --reason WHY", or '
-                f'--disable in the place of --drain')
+        if cluster.admin_state is AdminState.ENABLED:
+            if parsed_args.yes:
+                raise UsageError(_open(cluster))
+            self.say(f'--yes is refused: {_open(cluster)}.')
         rows: list[dict[str, Any]] = []
         try:
             with self._job(parsed_args, cluster) as steps:
+                if parsed_args.yes:
+                    steps.begin('services')
+                    self._see_closed(cluster)
                 self._look(cluster, rows, steps)
                 if parsed_args.yes:
                     steps.begin(commands.WRITE)
                     self._detach(cluster)
+                    self._tell_left(cluster)
                 else:
                     self.say(f'Nothing of ours is on cluster {cluster.name}; '
                              f'--yes detaches it.')
@@ -97,9 +112,43 @@ class ClusterDetach(base.ListCommand):
     def _job(self, given: argparse.Namespace, cluster: Cluster
              ) -> contextlib.AbstractContextManager[recording.Steps]:
         if not given.yes:
-            return recording.shown(self, STEPS)
+            return recording.shown(self, LOOKS)
         return recording.recorded(self, commands.DETACH, cluster.name, {
             'cluster_uuid': cluster.uuid}, STEPS)
+
+    def _see_closed(self, cluster: Cluster) -> None:
+        """Wait until no live service places new volumes there.
+
+        What is looked for afterwards is all there will be: services apply a
+        state some time after it was set, and go on with what they placed.
+
+        :raises UsageError: one still does.
+        :raises FailedError: nobody can tell.
+        """
+        services = self.session.shared.services
+        placing: list[str] = []
+
+        def look() -> bool | None:
+            first = not placing
+            placing[:] = _placing(services.all(), cluster)
+            if placing and first:
+                self.say(f'Waiting for {", ".join(placing)}, which still '
+                         f'place new volumes on cluster {cluster.name}.')
+            return None if placing else True
+
+        try:
+            wait_until(look, Deadline.after(PATIENCE), 'the services')
+        except DeadlineExceeded:
+            raise UsageError(
+                f'cluster {cluster.name} still takes new volumes: '
+                f'{", ".join(placing)} go by enabled. "cluster status" tells '
+                f'when they do not; one that has died counts as live for '
+                f'{ALIVE:.0f} seconds') from None
+        except errors.StoreUnavailable as exc:
+            raise FailedError(
+                f'cluster {cluster.name} is not detached: nobody can tell '
+                f'whether services still place volumes there. {exc}'
+                ) from exc
 
     def _look(self, cluster: Cluster, rows: list[dict[str, Any]],
               steps: recording.Steps) -> None:
@@ -195,6 +244,40 @@ class ClusterDetach(base.ListCommand):
             self.say(f'In [{session.backend}] set first: '
                      f'lightbits_clusters = ' + ', '.join(
                          name for name in listed if name != cluster.name))
+
+
+    def _tell_left(self, cluster: Cluster) -> None:
+        """Say what stays with other backends."""
+        entry = self.session.shared.seen.states.get(cluster.name)
+        if entry is not None and entry.about(cluster.uuid):
+            self.say(f'Where other backends have cluster {cluster.name}, it '
+                     f'stays {entry.state.value} until "cluster set '
+                     f'{cluster.name} --reset" is given for one of them.')
+
+
+def _open(cluster: Cluster) -> str:
+    """:returns: that a cluster takes new volumes, and what to do first."""
+    return (
+        f'cluster {cluster.name} still takes new volumes. Give "cluster set '
+        f'{cluster.name} --drain --reason WHY" first, or --disable: that '
+        f'holds for all backends of this cloud which have the cluster, until '
+        f'--reset. Or set admin_state = disabled in its section on all '
+        f'hosts, which holds for the backends that read it')
+
+
+def _placing(services: Iterable[Knowledge], cluster: Cluster) -> list[str]:
+    """:returns: the live services that place new volumes on a cluster.
+
+    Another cluster that a service knows by the same name is not it.
+    """
+    found = []
+    for service in services:
+        known = service.clusters.get(cluster.name)
+        if (service.alive and known is not None
+                and known.state == AdminState.ENABLED.value
+                and (not known.uuid or cluster.uuid in (None, known.uuid))):
+            found.append(service.host)
+    return found
 
 
 def _row(word: str, cinder_id: str, uuid: str, name: str, project: str,

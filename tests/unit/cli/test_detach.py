@@ -14,14 +14,38 @@
 
 from __future__ import annotations
 
+import io
 import os
+import threading
 from typing import Any
 
+from oslo_config import cfg
+
+from cinder_lightbits_federation.cli import detach
 from cinder_lightbits_federation.cli.outcome import Outcome
+from cinder_lightbits_federation import service
+from cinder_lightbits_federation.store.services import Known
 from tests.unit.cli import test_attach
+from tests.unit.driver import base
 
 
-class DetachTest(test_attach.DropInTestCase):
+class Told(io.StringIO):
+    """A stream that notes when some words are written to it."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self._words = words
+        self.seen = threading.Event()
+
+    def write(self, text: str) -> int:
+        """Write, and note it."""
+        if self._words in text:
+            self.seen.set()
+        return super().write(text)
+
+
+class DetachTestCase(test_attach.DropInTestCase):
+    """A cluster that the command has attached."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -36,13 +60,105 @@ class DetachTest(test_attach.DropInTestCase):
         """Keep new volumes from the cluster."""
         self.rows('cluster', 'set', 'north', '--drain', '--reason', 'old')
 
+    def serve(self) -> None:
+        """Have the service read the folder, and so know the cluster."""
+        self.driver.tear_down()
+        self.write_config({'east': self.section('east')},
+                          lightbits_poll_interval=1)
+        cfg.CONF([], default_config_files=[self.path('cinder.conf')],
+                 default_config_dirs=[self.drop_ins])
+        self.driver.do_setup(self.context)
+        self.addCleanup(self.driver.tear_down)
+
     def volume_there(self, **fields: Any) -> Any:
         """:returns: a volume of ours on the cluster."""
-        self.driver.tear_down()
-        self.driver = self.start_driver()
-        self.write_config({'east': self.section('east')})
+        self.serve()
         return self.made(self.driver, specs={'lightos:cluster': 'north'},
                          **fields)
+
+    @property
+    def shared(self) -> Any:
+        """What the services share."""
+        assert self.driver._service is not None
+        return self.driver._service.shared
+
+
+class ServicesTest(DetachTestCase):
+    """What services go by that run meanwhile."""
+
+    def test_one_that_applies_the_state_late(self) -> None:
+        """It is waited for: until then it places volumes there."""
+        told = Told(f'Waiting for {base.HOST}')
+        self.addCleanup(told.seen.set)
+        real, there = service.Service._reload, []
+
+        def late(mine: Any) -> bool:
+            told.seen.wait(base.PATIENCE)
+            there.append(os.path.exists(self.file))
+            return real(mine)
+
+        self.stub_out(f'{service.__name__}.Service._reload', late)
+        self.serve()
+        self.drain()
+        found = self.command('cluster', 'detach', 'north', '--yes',
+                             stderr=told)
+        self.assertEqual(Outcome.CLEAN, found.outcome, found.err)
+        self.assertTrue(told.seen.is_set(), found.err)
+        self.assertTrue(there[0])
+        self.assertFalse(os.path.exists(self.file))
+
+    def test_one_that_does_not_apply_it(self) -> None:
+        self.stub_out(f'{detach.__name__}.PATIENCE', 0.1)
+        uuid = self.arrays['north'].uuid
+        self.drain()
+        self.shared.services.tell('stor2@lightbits', {
+            'north': Known(uuid, 'enabled')})
+        found = self.command('cluster', 'detach', 'north', '--yes')
+        self.assertEqual(Outcome.USAGE, found.outcome)
+        self.assertIn('stor2@lightbits go by enabled. "cluster status"',
+                      found.err)
+        self.assertTrue(os.path.exists(self.file))
+        job, = self.rows('job', 'list', '--kind', 'detach')
+        self.assertEqual('failed', job['state'])
+        # That one is another cluster.
+        self.shared.services.tell('stor2@lightbits', {
+            'north': Known(self.arrays['east'].uuid, 'enabled')})
+        self.assertEqual([], self.detach('--yes'))
+
+    def test_a_state_of_the_section(self) -> None:
+        """Nothing is set at run time, so nothing is left for others."""
+        self.serve()
+        found = self.command('cluster', 'detach', 'north', '--yes')
+        self.assertEqual(Outcome.USAGE, found.outcome)
+        self.assertIn('admin_state = disabled in its section', found.err)
+        with open(self.file, 'a', encoding='utf-8') as file:
+            file.write('admin_state = disabled\n')
+        found = self.command('cluster', 'detach', 'north', '--yes')
+        self.assertEqual(Outcome.CLEAN, found.outcome, found.err)
+        self.assertNotIn('--reset', found.err)
+        self.assertFalse(os.path.exists(self.file))
+        self.assertEqual({}, self.shared.states.all())
+
+    def test_a_state_that_other_backends_go_by(self) -> None:
+        found = self.command('cluster', 'detach', 'north')
+        self.assertIn('holds for all backends of this cloud', found.err)
+        self.drain()
+        found = self.command('cluster', 'detach', 'north', '--yes')
+        self.assertIn('it stays draining until "cluster set north --reset"',
+                      found.err)
+
+    def test_nobody_can_tell(self) -> None:
+        with open(self.file, 'a', encoding='utf-8') as file:
+            file.write('admin_state = disabled\n')
+        self.write_config({'east': self.section('east')},
+                          lightbits_store_connection='sqlite:////proc/no/store')
+        found = self.command('cluster', 'detach', 'north', '--yes')
+        self.assertEqual(Outcome.FAILED, found.outcome, found.err)
+        self.assertIn('nobody can tell whether services', found.err)
+        self.assertTrue(os.path.exists(self.file))
+
+
+class DetachTest(DetachTestCase):
 
     def test_empty(self) -> None:
         self.make('north', 'of-somebody-else')
