@@ -199,7 +199,7 @@ class LightbitsFederationDriver(manageable.ManageableMixin,
                 self.federation.delete_volume(ref)
             elif ref.location is not None:
                 self.federation.delete_volume(
-                    ref, attempt=ref.location.attempt)
+                    ref, attempt=ref.location.maker)
 
     def extend_volume(self, volume: Any, new_size: int) -> None:
         """Grow a volume to `new_size` GiB, attached or not."""

@@ -38,6 +38,9 @@ from cinder_lightbits_federation.jobs.runner import Task
 from cinder_lightbits_federation.mobility import CLONE
 from cinder_lightbits_federation.mobility import MIGRATE
 from cinder_lightbits_federation.mobility import MobilityMixin
+from cinder_lightbits_federation import records
+from cinder_lightbits_federation.refs import NOT_RECORDED
+from cinder_lightbits_federation.refs import Recorder
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.registrar import CinderRegistrar
 from cinder_lightbits_federation.settings import PoolMode
@@ -81,12 +84,14 @@ class JobsMixin(MobilityMixin):
 
         :raises Cancelled: what was made is removed.
         """
-        ref = self._subject(task.job, State.parse(task.held.load()))
-        if not self._relocation().abandon(ref, task.held):
+        ref, recorder = self._subject(task.job,
+                                      State.parse(task.held.load()))
+        if not self._relocation().abandon(ref, task.held, recorder):
             raise Cancelled(f'the {task.job.kind} of volume '
                             f'{task.job.subject} is taken back')
 
-    def _subject(self, job: Job, state: State | None) -> VolumeRef:
+    def _subject(self, job: Job, state: State | None
+                 ) -> tuple[VolumeRef, Recorder]:
         """:returns: the volume of a job; without a place if it is deleted."""
         try:
             volume: Any = objects.Volume.get_by_id(
@@ -97,5 +102,5 @@ class JobsMixin(MobilityMixin):
             return VolumeRef(
                 str(job.parameters['name']),
                 target.name_id if target is not None else job.subject,
-                self.federation.settings.project)
-        return self._ref(volume)
+                self.federation.settings.project), NOT_RECORDED
+        return self._ref(volume), records.LocationRecord(volume)

@@ -20,7 +20,8 @@ At most 255 characters (the column of snapshots, cinder/db/models.py). The
 cluster's UUID stands at a fixed place, so that SQL finds the volumes of a
 cluster with ``LIKE 'lbf1:<uuid>:%'``. `name_id` says for which Cinder record
 the text was written: Cinder copies provider fields onto temporary volumes,
-and a location written for another record must be ignored.
+and a location written for another record must be ignored. The same place can
+be said in other words, see `Location.reworded`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ import uuid as uuidlib
 TAG = 'lbf1'
 MAX_LENGTH = 255
 NONE = '-'
+# In an attempt, which is of hexadecimal digits: what follows tells the text
+# from what it was before.
+REWORDED = 'z'
+_KEPT = 19
 
 _ATTEMPT = re.compile(r'[a-z0-9]{1,32}')
 _PROJECT = re.compile(r'[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?')
@@ -61,7 +66,8 @@ class Location:
     :param project: Lightbits project of the object.
     :param object_uuid: UUID of the volume or snapshot on the cluster; None
         in a location written ahead of the creation.
-    :param attempt: which create attempt made (or is making) the object.
+    :param attempt: which create attempt made (or is making) the object; see
+        also `maker`.
     :raises InvalidLocation: a part is malformed or the text gets too long.
     """
 
@@ -86,6 +92,22 @@ class Location:
     def written_ahead(self) -> bool:
         """Whether it was recorded before the object's UUID was known."""
         return self.object_uuid is None
+
+    @property
+    def maker(self) -> str | None:
+        """The attempt that has made the object, None if it is not told."""
+        return (self.attempt or '').partition(REWORDED)[0] or None
+
+    def reworded(self, mark: str) -> Location:
+        """Say the same in other words.
+
+        Whoever is about to replace the text that there was, on condition that
+        it is still there, does not find it any more.
+
+        :param mark: at most 12 letters and digits, never used before.
+        """
+        return dataclasses.replace(self, attempt=(
+            f'{(self.maker or "")[:_KEPT]}{REWORDED}{mark}'))
 
     def completed(self, object_uuid: str) -> Location:
         """:returns: the same place with the object's UUID."""

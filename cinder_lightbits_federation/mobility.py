@@ -274,6 +274,7 @@ class MobilityMixin:
 
     def _moved(self, volume: Any, request: CreateRequest) -> Created:
         with self._job(MIGRATE, volume) as ledger:
+            _check_unchanged(volume)
             return self._relocation().move(request, ledger, ledger.again)
 
     @contextlib.contextmanager
@@ -306,8 +307,23 @@ class MobilityMixin:
             return
         with contextlib.suppress(copy_errors.Cancelled), \
                 self._job(job.kind, volume) as held:
-            self._relocation().abandon(self._ref(volume), held)
+            self._relocation().abandon(self._ref(volume), held,
+                                       records.LocationRecord(volume))
             raise copy_errors.Cancelled(f'volume {volume.id} is deleted')
+
+
+def _check_unchanged(volume: Any) -> None:
+    """See that a volume is still where it was when its record was read.
+
+    Who had its move before may have ended that, or taken it back.
+
+    :raises RecordLost: it is not; what is known of it is of no use.
+    """
+    now = objects.Volume.get_by_id(volume._context.elevated(), volume.id)
+    if now.provider_location != volume.provider_location:
+        raise errors.RecordLost(
+            f'another service has just moved volume {volume.id}, or taken its '
+            f'move back; ask again')
 
 
 class _Clones:

@@ -83,7 +83,7 @@ def _labels(record: Record, here: Sighting[T], scene: Scene
 
 def _lost_its_marks(record: Record, here: Sighting[T]) -> bool:
     made_by_us = (record.location is not None
-                  and record.location.attempt is not None)
+                  and record.location.maker is not None)
     kept = here.resource == 'snapshot' or here.holdings.keeps_labels
     return here.claim is Claim.UNLABELLED and made_by_us and kept
 

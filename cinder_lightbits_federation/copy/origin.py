@@ -39,8 +39,15 @@ from before the last snapshot, or of one while it was closed by a service that
 heeded nothing of this; so it moves only if it is no larger than the copy.
 
 A source stays closed while a move that was killed in just that moment is not
-gone on with. Undoing the move opens it, which changes its ETag once more: a
-service that has slept through that cannot cut the move over any more.
+gone on with. Undoing the move opens it.
+
+Nobody who has slept cuts over a move that was taken back meanwhile. Undoing it
+writes two things before it removes the copy, each of which a sleeper has read
+and would replace on the condition that it is as it was: the record, which says
+the same in other words then, and the source, also where that is not closed.
+The record is first: nobody may be admitted to a source that it still could
+stop to name. Closing the source, which may be closed already, writes to it as
+well: who was about to open it, and has slept, does not do that any more.
 """
 
 from __future__ import annotations
@@ -52,6 +59,7 @@ from cinder_lightbits_federation import access
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy.state import State
 from cinder_lightbits_federation.federation import Federation
+from cinder_lightbits_federation import fences
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 
@@ -99,6 +107,7 @@ class Origin:
                     f'it was copied; it stays where it was')
             change = access.close(now)
             if change is None:
+                # The last one who went on with this move has closed it.
                 return None
             check(now)
             unused(now)
@@ -108,12 +117,24 @@ class Origin:
                     f'last of it was copied; it stays where it was')
             return change
 
-        self._edit(closed)
+        self._edit(fences.writing(closed))
 
-    def reopen(self) -> None:
-        """Let it be used again. Idempotent, also where it is gone."""
+    def reopen(self, mine: Callable[[], object]) -> None:
+        """Let it be used again. Idempotent, also where it is gone.
+
+        It is written to in any case: whoever was about to close it, and has
+        slept, does not do that any more.
+
+        :param mine: raises if another host has the move.
+        """
+        def opened(now: model.Volume) -> model.VolumeChange | None:
+            # After the volume was read: another host that goes on with the
+            # move writes to it first.
+            mine()
+            return access.reopen(now)
+
         with contextlib.suppress(lb_errors.NotFound):
-            self._edit(access.reopen)
+            self._edit(fences.writing(opened))
 
     def _edit(self, hook: Hook) -> model.Volume:
         deadline = self._federation.deadline()

@@ -40,8 +40,10 @@ from cinder_lightbits_federation.finder import Found
 from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.lightbits import model
 from cinder_lightbits_federation.location import Location
+from cinder_lightbits_federation import ownership
 from cinder_lightbits_federation.refs import Created
 from cinder_lightbits_federation.refs import CreateRequest
+from cinder_lightbits_federation.refs import Recorder
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.remover import remove_volume
 
@@ -103,23 +105,42 @@ class Relocation:
         return self._complete(request, ledger,
                               lambda: Order(source, request))
 
-    def abandon(self, ref: VolumeRef, ledger: Ledger) -> bool:
+    def abandon(self, ref: VolumeRef, ledger: Ledger, recorder: Recorder
+                ) -> bool:
         """Bring what nobody goes on with to an end. Idempotent.
 
         What was copied in part is removed. A volume whose record names the
         new place already is there for good.
 
+        :param recorder: of the record that `ref` was read from.
         :returns: whether it is.
+        :raises RecordLost: the record has changed since.
         :raises FederationError, LightbitsError: a cluster does not answer.
         """
         state = State.parse(ledger.load())
         if state is None:
             return False
         if not _names(ref.location, state.target):
-            self._transfer.undo(ref.name_id, ledger)
+            self._undo(ref, state, ledger, recorder)
             return False
         self._finish(ref, self._transfer.copied(ref.name_id, state), state)
         return True
+
+    def _undo(self, ref: VolumeRef, state: State, ledger: Ledger,
+              recorder: Recorder) -> None:
+        """Take back a copy that the record does not name. Idempotent.
+
+        Who was about to have the record name it, and has slept since, might
+        still do that. So the record says the same in other words first.
+
+        :raises RecordLost: it names something else; nothing was removed.
+        """
+        if state.moves and state.stage is Stage.COPIED:
+            cluster_uuid, project, uuid = state.source
+            place = ref.location or Location(cluster_uuid, ref.name_id,
+                                             project, uuid)
+            recorder.record(place.reworded(ownership.new_attempt()))
+        self._transfer.undo(ref.name_id, ledger)
 
     def _end_earlier(self, request: CreateRequest, ledger: Ledger) -> None:
         """End a move that the record tells, unless it is the asked one."""
@@ -147,7 +168,7 @@ class Relocation:
                 and not _names(ref.location, state.target)):
             LOG.info('Volume %s of cluster %s is to go elsewhere than it was '
                      'going.', ref.name, ref.cluster_uuid)
-            self._transfer.undo(ref.name_id, ledger)
+            self._undo(ref, state, ledger, request.recorder)
             state = None
         if state is not None and state.stage is Stage.COPIED:
             created = self._transfer.copied(request.ref.name_id, state)
@@ -163,7 +184,7 @@ class Relocation:
                 if state.moves:
                     self._close_source(ref, state, created.volume.size)
             except (federation_errors.NameTaken, errors.Touched):
-                self._transfer.undo(ref.name_id, ledger)
+                self._undo(ref, state, ledger, request.recorder)
                 raise
             # From here on the volume is where the copy is.
             request.recorder.record(created.location)

@@ -145,6 +145,9 @@ class Transfer:
     def undo(self, record: str, ledger: Ledger) -> None:
         """Remove all that a copy has made, however far it came. Idempotent.
 
+        The copy of a volume that moves must be named by no record, now or
+        later; see `origin`.
+
         :param record: whom it was for.
         :raises Lost: another host has the copy.
         :raises FederationError, LightbitsError: something is still there.
@@ -158,7 +161,7 @@ class Transfer:
         if (state.moves and state.stage is Stage.COPIED
                 and not self.federation.finder.lost(state.source[0])):
             # Its source may be closed by now.
-            Origin(self.federation, state).reopen()
+            Origin(self.federation, state).reopen(ledger.load)
         if state.target is not None:
             self.federation.delete_volume(
                 VolumeRef(marks.target, record, state.target.project,

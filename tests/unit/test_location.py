@@ -12,6 +12,8 @@
 
 """The text in provider_location."""
 
+import dataclasses
+
 import hypothesis
 from hypothesis import strategies as st
 from oslotest import base
@@ -52,6 +54,25 @@ class LocationTest(base.BaseTestCase):
         self.assertLessEqual(len(text), 255)
         # What an SQL LIKE finds the volumes of a cluster by.
         self.assertTrue(text.startswith(f'lbf1:{place.cluster_uuid}:'))
+
+    def test_in_other_words(self):
+        place = location.Location.parse(TEXT)
+        first = place.reworded('0123456789ab')
+        second = first.reworded('ba9876543210')
+        texts = {str(item) for item in (place, first, second)}
+        self.assertEqual(3, len(texts))
+        for item in (first, second):
+            self.assertEqual(place, dataclasses.replace(item, attempt='a1'))
+            self.assertEqual(item, location.Location.parse(str(item)))
+            self.assertEqual('a1', item.maker)
+
+    def test_in_other_words_of_no_attempt(self):
+        for attempt in (None, 'f' * 32):
+            place = dataclasses.replace(location.Location.parse(TEXT),
+                                        attempt=attempt)
+            again = place.reworded('0123456789ab')
+            self.assertEqual(attempt and attempt[:19], again.maker)
+            self.assertEqual(again, location.Location.parse(str(again)))
 
     @properties.PROPERTY
     @hypothesis.given(LOCATIONS, properties.UUIDS)

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import dataclasses
 from typing import Any
 from unittest import mock
 
@@ -44,7 +45,8 @@ class TouchedTestCase(test_mobility.MobilityTestCase):
         self.record = self.filled()
         self.home, found = self.on(self.record)
         self.source = self.path(self.record)
-        self.place = self.record.provider_location
+        self.place = dataclasses.replace(self.location(self.record),
+                                         attempt=None)
 
     def used(self, stay: bool = False) -> None:
         """Attach the volume and write to it; detach it unless it stays."""
@@ -71,7 +73,7 @@ class TouchedTestCase(test_mobility.MobilityTestCase):
 
         self.mover.copy = copying  # type: ignore[method-assign]
 
-    def at(self, where: type, name: str, act: Callable[[], object],
+    def at(self, where: Any, name: str, act: Callable[[], object],
            after: bool = False) -> None:
         """Have something happen once, before or after a call."""
         called = getattr(where, name)
@@ -89,6 +91,24 @@ class TouchedTestCase(test_mobility.MobilityTestCase):
         patched.start()
         self.addCleanup(patched.stop)
 
+    def known(self) -> Any:
+        """What is written down of the move, for another service."""
+        ledger = files.Transient()
+        ledger.save(self.drv.desk.book.all()[0].checkpoint, 0, 0)
+        return ledger
+
+    def take_back(self, ledger: Any) -> None:
+        """Take the move back, as another service."""
+        volume = self.reread(self.record)
+        Relocation(self.transfer).abandon(self.drv._ref(volume), ledger,
+                                          LocationRecord(volume))
+
+    def at_home(self) -> None:
+        """See that the record names the place where it was."""
+        self.assertEqual(self.place, dataclasses.replace(
+            self.location(self.record), attempt=None))
+        self.assertEqual(self.home, self.on(self.record)[0])
+
     def stays(self) -> None:
         """Migrate, and see that all is where it was."""
         self.assertRaisesRegex(exception.MetadataUpdateFailure, STAYS,
@@ -96,8 +116,7 @@ class TouchedTestCase(test_mobility.MobilityTestCase):
         there, = set(self.arrays) - {self.home}
         self.assertEqual([], self.objects()[there])
         self.assertEqual(1, len(self.objects()[self.home]))
-        self.assertEqual(self.place,
-                         self.reread(self.record).provider_location)
+        self.at_home()
         job, = self.drv.desk.book.all()
         self.assertIs(JobState.FAILED, job.state)
         self.assertEqual({}, job.checkpoint)
@@ -255,8 +274,7 @@ class ClosedTest(TouchedTestCase):
                                side_effect=test_mobility.Killed):
             self.assertRaises(test_mobility.Killed, self.migrate, self.record)
         self.refused(self.reread(self.record))
-        self.assertEqual(self.place,
-                         self.reread(self.record).provider_location)
+        self.at_home()
 
     def test_a_killed_move_goes_on(self) -> None:
         self.written = files.content(self.source)
@@ -271,26 +289,20 @@ class ClosedTest(TouchedTestCase):
         volume = self.reread(self.record)
         held = self.wait(lambda: self.drv.desk.take(
             self.drv.desk.book.all()[0]))
-        Relocation(self.transfer).abandon(self.drv._ref(volume), held)
+        self.take_back(held)
         self.assertEqual(before, self.objects())
         self.attach(self.drv, volume, base.connector(1))
 
     def test_who_has_slept_does_not_cut_over(self) -> None:
         """A move that another service has taken back is not carried out."""
         def undo() -> None:
-            relocation = Relocation(self.transfer)
-            ledger = files.Transient()
-            ledger.save(self.drv.desk.book.all()[0].checkpoint, 0, 0)
-            relocation.abandon(self.drv._ref(self.reread(self.record)),
-                               ledger)
+            self.take_back(self.known())
 
         self.kill()
         self.at(Origin, 'close', undo)
         self.assertRaises(exception.CinderException, self.migrate,
                           self.record)
-        self.assertEqual(self.place,
-                         self.reread(self.record).provider_location)
-        self.assertEqual(self.home, self.on(self.record)[0])
+        self.at_home()
 
     def test_detaching_does_not_open_it(self) -> None:
         self.written = files.content(self.source)

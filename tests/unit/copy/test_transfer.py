@@ -398,6 +398,10 @@ class MoveTest(CopyTestCase):
         self.assertEqual({home: [], first: []}, {
             name: self.objects()[name] for name in (home, first)})
 
+    def abandon(self, record: Any, ledger: Any) -> None:
+        request = self.request(record)
+        self.relocation.abandon(request.ref, ledger, request.recorder)
+
     def test_abandoned_in_the_middle(self) -> None:
         record = self.filled()
         before = self.objects()
@@ -412,7 +416,7 @@ class MoveTest(CopyTestCase):
             self.move(record, ledger)
         self.assertNotEqual(before, self.objects())
         ledger.end = lambda number: None
-        self.relocation.abandon(self.request(record).ref, ledger)
+        self.abandon(record, ledger)
         self.assertEqual(before, self.objects())
-        self.relocation.abandon(self.request(record).ref, ledger)
+        self.abandon(record, ledger)
         self.assertEqual(before, self.objects())

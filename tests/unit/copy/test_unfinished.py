@@ -94,7 +94,8 @@ class WithoutNameTest(UnfinishedTestCase):
         self.assertEqual(str(2 * base.GIB), self.new()['size'])
         # Its name comes when its user is there.
         held = self.drv.desk.begin('migrate', volume.id, {})
-        Relocation(self.transfer).abandon(self.drv._ref(volume), held)
+        Relocation(self.transfer).abandon(self.drv._ref(volume), held,
+                                          LocationRecord(volume))
         self.assertEqual((volume.name, [base.nqn(1)]),
                          (self.new()['name'], self.new()['acl']['values']))
         attachment.destroy()
