@@ -103,4 +103,4 @@ class JobsMixin(MobilityMixin):
                 str(job.parameters['name']),
                 target.name_id if target is not None else job.subject,
                 self.federation.settings.project), NOT_RECORDED
-        return self._ref(volume), records.LocationRecord(volume)
+        return self._ref(volume), records.MoveRecord(volume)

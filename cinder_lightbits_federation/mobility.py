@@ -140,6 +140,7 @@ class MobilityMixin:
                 return False
             request = dataclasses.replace(
                 self._request(volume), only=None,
+                recorder=records.MoveRecord(volume),
                 spec=dataclasses.replace(spec, replicas=spec.replica_count(
                     settings.default_replicas)))
             try:
@@ -262,7 +263,8 @@ class MobilityMixin:
         if obstacle:
             raise copy_errors.Unsuitable(
                 f'volume {volume.id} cannot be moved: {obstacle}')
-        return dataclasses.replace(self._request(volume), only=None)
+        return dataclasses.replace(self._request(volume), only=None,
+                                   recorder=records.MoveRecord(volume))
 
     @staticmethod
     def _obstacle(volume: Any) -> str | None:
@@ -308,7 +310,7 @@ class MobilityMixin:
         with contextlib.suppress(copy_errors.Cancelled), \
                 self._job(job.kind, volume) as held:
             self._relocation().abandon(self._ref(volume), held,
-                                       records.LocationRecord(volume))
+                                       records.MoveRecord(volume))
             raise copy_errors.Cancelled(f'volume {volume.id} is deleted')
 
 

@@ -21,8 +21,10 @@ import time
 from typing import Any, TypeVar
 
 from cinder import context as cinder_context
+from cinder import exception
 from cinder import objects
 from cinder.volume import volume_types
+from oslo_db import exception as db_exception
 
 from cinder_lightbits_federation.access import HostAccess
 from cinder_lightbits_federation import errors
@@ -66,6 +68,35 @@ class LocationRecord:
             raise errors.RecordLost(
                 f'the record of {self._record.id} was changed or deleted by '
                 f'somebody else')
+
+
+class MoveRecord(LocationRecord):
+    """As `LocationRecord`, and may be asked again; of a volume."""
+
+    def record(self, location: Location) -> None:
+        """:raises RecordLost: the row has something else, or is gone.
+
+        :raises OutcomeUnknown: the database does not say what the row has.
+        """
+        try:
+            try:
+                super().record(location)
+            except errors.RecordLost:
+                if self._stored() != str(location):
+                    raise
+        except db_exception.DBError as exc:
+            raise errors.OutcomeUnknown(
+                f'the record of {self._record.id} may have been changed; the '
+                f'database fails: {exc}') from exc
+
+    def _stored(self) -> str | None:
+        try:
+            found: Any = objects.Volume.get_by_id(
+                cinder_context.get_admin_context(), self._record.id)
+        except exception.VolumeNotFound:
+            return None
+        text: str | None = found.provider_location
+        return text
 
 
 def spec_of(volume: Any) -> VolumeSpec:

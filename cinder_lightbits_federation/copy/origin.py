@@ -39,7 +39,9 @@ from before the last snapshot, or of one while it was closed by a service that
 heeded nothing of this; so it moves only if it is no larger than the copy.
 
 A source stays closed while a move that was killed in just that moment is not
-gone on with. Undoing the move opens it.
+gone on with, and while it is not known what the record names. Undoing the move
+opens it, and so does who cannot have the record name the copy; that move ends,
+since its ETag is another one then.
 
 Nobody who has slept cuts over a move that was taken back meanwhile. Undoing it
 writes two things before it removes the copy, each of which a sleeper has read
@@ -127,20 +129,29 @@ class Origin:
 
         :param mine: raises if another host has the move.
         """
-        def opened(now: model.Volume) -> model.VolumeChange | None:
-            # After the volume was read: another host that goes on with the
-            # move writes to it first.
-            mine()
-            return access.reopen(now)
-
         with contextlib.suppress(lb_errors.NotFound):
-            self._edit(fences.writing(opened))
+            self._edit(fences.writing(_opened(mine)))
+
+    def let_in(self, mine: Callable[[], object]) -> None:
+        """As `reopen`, but one that is not closed is left as it is."""
+        with contextlib.suppress(lb_errors.NotFound):
+            self._edit(_opened(mine))
 
     def _edit(self, hook: Hook) -> model.Volume:
         deadline = self._federation.deadline()
         with self._cluster.api(deadline) as client:
             return client.update_volume(self._project, self._uuid, hook,
                                         deadline=deadline)
+
+
+def _opened(mine: Callable[[], object]) -> Hook:
+    def opened(now: model.Volume) -> model.VolumeChange | None:
+        # After the volume was read: another host that goes on with the move
+        # writes to it first.
+        mine()
+        return access.reopen(now)
+
+    return opened
 
 
 def users(volume: model.Volume) -> str:

@@ -46,14 +46,18 @@ from cinder_lightbits_federation.refs import CreateRequest
 from cinder_lightbits_federation.refs import Recorder
 from cinder_lightbits_federation.refs import VolumeRef
 from cinder_lightbits_federation.remover import remove_volume
+from cinder_lightbits_federation.timing import DeadlineExceeded
 
 LOG = logging.getLogger(__name__)
 
 LEAVING = 'the volume is being moved off it'
 
-# Seconds between the tries to end a move that the record tells already; ten
-# minutes in all.
+# Seconds between the tries to cut over to what is copied, and to end a move
+# that the record tells already; ten minutes in all.
 PAUSES = (5.0, 10.0, 20.0, 40.0, 60.0, *(60.0,) * 8)
+
+_TROUBLE = (federation_errors.FederationError, lb_errors.LightbitsError,
+            DeadlineExceeded)
 
 
 class Relocation:
@@ -62,7 +66,8 @@ class Relocation:
     A volume is where its record says. So the record is written when all data
     is there, and what is left is done by whoever comes next.
 
-    :param pauses: seconds between the tries to do what is left.
+    :param pauses: seconds between the tries to cut over, and to do what is
+        left then.
     """
 
     def __init__(self, transfer: Transfer, pauses: Sequence[float] = PAUSES
@@ -178,21 +183,65 @@ class Relocation:
         if state is None:
             raise errors.Lost('what is known of the copy is gone')
         if not _names(ref.location, state.target):
-            try:
-                self._check_name(ref, created)
-                self._transfer.pieces.expel(self._found(created))
-                if state.moves:
-                    self._close_source(ref, state, created.volume.size)
-            except (federation_errors.NameTaken, errors.Touched):
-                self._undo(ref, state, ledger, request.recorder)
-                raise
-            # From here on the volume is where the copy is.
-            request.recorder.record(created.location)
+            self._cut_over(request, created, state, ledger)
         self._persist(lambda: self._finish(ref, created, state), ledger,
                       ref.name)
         LOG.info('Volume %s is on cluster %s now.', ref.name,
                  created.cluster)
         return created
+
+    def _cut_over(self, request: CreateRequest, created: Created,
+                  state: State, ledger: Ledger) -> None:
+        """Have the record name the copy; what fails is tried again.
+
+        :raises Cancelled, NameTaken, Touched: all is as before.
+        :raises OutcomeUnknown: the record may name the copy; nobody is
+            admitted to the old volume.
+        :raises: else nothing has moved; the old volume can be used unless its
+            cluster does not answer.
+        """
+        ref, what = request.ref, f'The end of the move of {request.ref.name}'
+
+        def check() -> None:
+            ledger.save(state.dump(), state.progress.done, state.total or 0)
+
+        def prepare() -> None:
+            self._check_name(ref, created)
+            self._transfer.pieces.expel(self._found(created))
+            if state.moves:
+                self._close_source(ref, state, created.volume.size)
+
+        try:
+            tries.persist(prepare, tuple, check, self._pauses, what)
+            # From here on the volume is where the copy is.
+            tries.persist(lambda: request.recorder.record(created.location),
+                          tuple, check, self._pauses, what)
+        except (errors.Cancelled, federation_errors.NameTaken,
+                errors.Touched):
+            self._undo(ref, state, ledger, request.recorder)
+            raise
+        except (errors.Left, federation_errors.StoreUnavailable,
+                federation_errors.OutcomeUnknown):
+            raise
+        except Exception:
+            if state.moves:
+                self._let_in(ref, state, ledger)
+            raise
+
+    def _let_in(self, ref: VolumeRef, state: State, ledger: Ledger) -> None:
+        """Let a volume be used that could not be moved, if it is closed.
+
+        Another host that goes on with the move may want it closed.
+        """
+        try:
+            Origin(self._federation, state).let_in(ledger.load)
+        except errors.Left as exc:
+            LOG.info('Volume %s of cluster %s is left as it is: %s', ref.name,
+                     ref.cluster_uuid, exc)
+        except _TROUBLE as exc:
+            LOG.error('Volume %s of cluster %s may not be attached until its '
+                      'move is asked for again, or its job is cancelled: %s',
+                      ref.name, ref.cluster_uuid, exc)
 
     def _check_name(self, ref: VolumeRef, created: Created) -> None:
         """See that the volume can have its name where it goes."""
