@@ -168,17 +168,8 @@ class Relocation:
     def _complete(self, request: CreateRequest, ledger: Ledger,
                   order: Callable[[], Order]) -> Created:
         ref = request.ref
-        state = State.parse(ledger.load())
-        if (state is not None and not _wanted(request, state.target)
-                and not _names(ref.location, state.target)):
-            LOG.info('Volume %s of cluster %s is to go elsewhere than it was '
-                     'going.', ref.name, ref.cluster_uuid)
-            self._undo(ref, state, ledger, request.recorder)
-            state = None
-        if state is not None and state.stage is Stage.COPIED:
-            created = self._transfer.copied(request.ref.name_id, state)
-        else:
-            created = self._transfer.thick_copy(order(), ledger)
+        created = (self._copied(request, ledger)
+                   or self._transfer.thick_copy(order(), ledger))
         state = State.parse(ledger.load())
         if state is None:
             raise errors.Lost('what is known of the copy is gone')
@@ -189,6 +180,35 @@ class Relocation:
         LOG.info('Volume %s is on cluster %s now.', ref.name,
                  created.cluster)
         return created
+
+    def _copied(self, request: CreateRequest, ledger: Ledger
+                ) -> Created | None:
+        """Find what has all data already, and remove what is of no use.
+
+        :returns: None if there is something to be copied.
+        :raises ObjectMissing: the volume is gone.
+        """
+        ref, state = request.ref, State.parse(ledger.load())
+        if state is None:
+            return None
+        named = _names(ref.location, state.target)
+        if not named and not _wanted(request, state.target):
+            LOG.info('Volume %s of cluster %s is to go elsewhere than it was '
+                     'going.', ref.name, ref.cluster_uuid)
+            self._undo(ref, state, ledger, request.recorder)
+            return None
+        if state.stage is not Stage.COPIED:
+            return None
+        try:
+            return self._transfer.copied(ref.name_id, state)
+        except federation_errors.ObjectMissing as exc:
+            if named:
+                raise
+            # Who has taken it back did not come to the end of that.
+            LOG.warning('The copy of volume %s of cluster %s begins again: '
+                        '%s', ref.name, ref.cluster_uuid, exc)
+            self._undo(ref, state, ledger, request.recorder)
+            return None
 
     def _cut_over(self, request: CreateRequest, created: Created,
                   state: State, ledger: Ledger) -> None:

@@ -26,9 +26,11 @@ from cinder_lightbits_federation import access
 from cinder_lightbits_federation.copy import errors
 from cinder_lightbits_federation.copy import origin
 from cinder_lightbits_federation.copy.origin import Origin
+from cinder_lightbits_federation.copy.pieces import Pieces
 from cinder_lightbits_federation.copy.relocation import Relocation
 from cinder_lightbits_federation.copy.transfer import Transfer
 from cinder_lightbits_federation.jobs.model import JobState
+from cinder_lightbits_federation.lightbits import errors as lb_errors
 from cinder_lightbits_federation.records import LocationRecord
 from tests.copying import files
 from tests.unit.copy import test_mobility
@@ -178,6 +180,30 @@ class AttachedTest(TouchedTestCase):
     def test_when_all_is_copied_and_stays_so(self) -> None:
         self.at(Origin, 'close', lambda: self.used(stay=True))
         self.stays()
+
+
+class HalfTest(TouchedTestCase):
+    """A move that was not taken back to the end of that."""
+
+    def test_the_copy_is_gone(self) -> None:
+        def fail(*_args: Any) -> None:
+            raise lb_errors.Unreachable('no', cluster=self.home)
+
+        def use() -> None:
+            self.use()
+            self.mock_object(Pieces, 'remove_helpers', fail)
+
+        removing = Pieces.remove_helpers
+        self.at(Origin, 'close', use)
+        self.assertRaises(exception.CinderException, self.migrate,
+                          self.record)
+        self.mock_object(Pieces, 'remove_helpers', removing)
+        job, = self.drv.desk.book.all()
+        self.assertEqual('copied', job.checkpoint['stage'])
+        there, = set(self.arrays) - {self.home}
+        self.assertEqual([], self.objects()[there])
+        self.at_home()
+        self.moves()
 
 
 class UntoldTest(TouchedTestCase):
