@@ -82,7 +82,7 @@ class Cluster:
         self._project = settings.project(default_project)
         self._refreshing = threading.Lock()
         self._vitals: inventory.Vitals | None = None
-        self._facts = FactBook()
+        self._facts = FactBook(settings.name)
         self._looks = 0
         self._suspect = False
         # Why its state cannot be read, empty when it can; and since when.
@@ -199,33 +199,34 @@ class Cluster:
         try:
             if self._seen_since(since):
                 return True
-            return self._look(deadline)
+            patient = self._has_patience(deadline)
+            good = self._look(deadline, patient)
         finally:
             self.edition = object()
             self._refreshing.release()
+        # Whoever waits for the look waits for no facts.
+        if good and patient and self._facts.doubtful:
+            self.relearn(deadline, since)
+        return good
 
     def relearn(self, deadline: Deadline, since: float) -> None:
         """Read projects, policies and failure domains again.
 
-        What the cluster does wrong meanwhile is for the next look to tell.
+        Looks go on meanwhile, and need not wait for it. Where it fails, what
+        is known still holds.
 
         :param since: a reading that began at this moment (monotonic seconds)
             or later will do, even if it failed.
         """
         vitals = self._vitals
-        if vitals is None or not self._refreshing.acquire(
-                timeout=deadline.remaining()):
+        if vitals is None:
             return
-        try:
-            if self._facts.read_at < since:
-                self._facts.read(self.client, self._project,
-                                 vitals.cluster_rights, deadline)
-        except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
-            LOG.info('Projects and policies of cluster %s could not be read '
-                     'again: %s', self.name, exc)
-        finally:
-            self.edition = object()
-            self._refreshing.release()
+        self._facts.renew(self.client, self._project, vitals.cluster_rights,
+                          deadline, since)
+        problem = self._project_problem()
+        if problem and self._status.connection is Connection.CONNECTED:
+            self._set_status(Status(Connection.MISCONFIGURED, problem))
+        self.edition = object()
 
     def lacks(self, project: str, deadline: Deadline) -> bool:
         """Whether the cluster itself says that it has no such project.
@@ -309,13 +310,17 @@ class Cluster:
         vitals = self._vitals
         return vitals is not None and vitals.taken_at >= moment
 
-    def _look(self, deadline: Deadline) -> bool:
-        patient = (deadline.remaining()
-                   >= self.settings.client.api_timeout * PATIENCE)
+    def _has_patience(self, deadline: Deadline) -> bool:
+        return (deadline.remaining()
+                >= self.settings.client.api_timeout * PATIENCE)
+
+    def _look(self, deadline: Deadline, patient: bool) -> bool:
         try:
             vitals = inventory.take_vitals(self.client, self._project,
                                            deadline, self._vitals)
-            if self._facts_needed(vitals):
+            if self._facts_due(vitals):
+                self._facts.doubt()
+            if self._facts_needed():
                 self._facts.read(self.client, self._project,
                                  vitals.cluster_rights, deadline)
         except (lb_errors.LightbitsError, DeadlineExceeded) as exc:
@@ -330,15 +335,20 @@ class Cluster:
         self.unread = ''
         return self._accept(vitals)
 
-    def _facts_needed(self, vitals: inventory.Vitals) -> bool:
-        """Whether a look is to read the facts, too.
-
-        At each one while the cluster is out of service for what they say:
-        else an administrator waits long for what he has mended.
-        """
+    def _facts_due(self, vitals: inventory.Vitals) -> bool:
         return (self._facts.due(self._looks)
-                or self._status.connection is Connection.MISCONFIGURED
                 or self._changed_release(vitals))
+
+    def _facts_needed(self) -> bool:
+        """Whether a look cannot tell without reading the facts, too.
+
+        So it is at first, and while the cluster is out of service for what
+        they say: else an administrator waits long for what he has mended.
+        """
+        return (self._facts.known is None
+                or self._status.connection is Connection.MISCONFIGURED
+                or (self._facts.doubtful
+                    and self._project_problem() is not None))
 
     def _look_failed(self, exc: lb_errors.LightbitsError) -> None:
         """Note that the state cannot be read.
@@ -387,15 +397,7 @@ class Cluster:
         return True
 
     def _project_problem(self) -> errors.SettingProblem | None:
-        facts = self._facts.known
-        projects = facts.projects if facts else None
-        if projects is None or self._project in projects:
-            return None
-        return errors.SettingProblem(
-            self.settings.section, 'project_map',
-            f'the cluster has no project {self._project!r} (it has '
-            f'{", ".join(sorted(projects)) or "none"}); map the name of '
-            f'lightbits_project, or create the project')
+        return self._facts.problem(self.settings.section, self._project)
 
     def _take_note(self, exc: lb_errors.LightbitsError,
                    deadline: Deadline | None) -> None:

@@ -45,6 +45,8 @@ FIRST_LOOK = 2.0
 # Threads one cluster may occupy when all clusters are asked at once: a slow
 # one fills its own queue and nobody else's.
 FAN_OUT_THREADS = 8
+# The lane of who reads facts: many who wait for them keep nobody from looking.
+FACTS = 'facts'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ class Registry:
         self._lock = threading.Lock()
         self._serve({item.name: self._keeper(item)
                      for item in settings.clusters})
-        self._executors: dict[str, futurist.ThreadPoolExecutor] = {}
+        # By cluster and what for.
+        self._executors: dict[tuple[str, str],
+                              futurist.ThreadPoolExecutor] = {}
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
@@ -154,15 +158,17 @@ class Registry:
             self._retire(keeper)
 
     def ask(self, clusters: Iterable[Cluster],
-            question: Callable[[Cluster], T], deadline: Deadline
-            ) -> Answers[T]:
+            question: Callable[[Cluster], T], deadline: Deadline,
+            lane: str = '') -> Answers[T]:
         """Ask several clusters the same at the same time.
 
+        :param lane: of one cluster questions of one lane wait for each other
+            when they are many, and for those of no other lane.
         :param question: may raise LightbitsError and DeadlineExceeded: that
             cluster is then silent. What else it raises goes up.
         :returns: answers by cluster name, and why the others are silent.
         """
-        futures = {cluster.name: self._submit(cluster, question)
+        futures = {cluster.name: self._submit(cluster, question, lane)
                    for cluster in clusters}
         concurrent.futures.wait(futures.values(), deadline.remaining())
         given: dict[str, T] = {}
@@ -208,10 +214,10 @@ class Registry:
         """
         since = time.monotonic() - max_age
         self.ask(clusters, lambda cluster: cluster.relearn(deadline, since),
-                 deadline)
+                 deadline, FACTS)
 
-    def _submit(self, cluster: Cluster, question: Callable[[Cluster], T]
-                ) -> concurrent.futures.Future[T]:
+    def _submit(self, cluster: Cluster, question: Callable[[Cluster], T],
+                lane: str) -> concurrent.futures.Future[T]:
         # The context (request id) is thread-local and has to be carried.
         current = oslo_context.get_current()
 
@@ -221,15 +227,15 @@ class Registry:
             return question(cluster)
 
         future: concurrent.futures.Future[T] = self._executor(
-            cluster.name).submit(run)
+            (cluster.name, lane)).submit(run)
         return future
 
-    def _executor(self, name: str) -> futurist.ThreadPoolExecutor:
+    def _executor(self, key: tuple[str, str]) -> futurist.ThreadPoolExecutor:
         with self._lock:
-            if name not in self._executors:
-                self._executors[name] = futurist.ThreadPoolExecutor(
+            if key not in self._executors:
+                self._executors[key] = futurist.ThreadPoolExecutor(
                     max_workers=FAN_OUT_THREADS)
-            return self._executors[name]
+            return self._executors[key]
 
     def _identify(self, cluster: Cluster, uuid: str
                   ) -> errors.SettingProblem | None:
@@ -281,8 +287,9 @@ class Registry:
     def _retire(self, keeper: Keeper) -> None:
         keeper.stop()
         with self._lock:
-            executor = self._executors.pop(keeper.cluster.name, None)
-        if executor is not None:
+            gone = [self._executors.pop(key) for key in list(self._executors)
+                    if key[0] == keeper.cluster.name]
+        for executor in gone:
             executor.shutdown(wait=False)
         keeper.cluster.close()
 

@@ -100,6 +100,40 @@ class BlindTestCase(base.FederationTestCase):
         self.assertIs(Connection.CONNECTED, self.cluster.status.connection)
         self.made(self.driver, specs={'lightos:cluster': 'east'})
 
+    def unread(self) -> None:
+        """Let projects and policies not be read, the state is."""
+        self.arrays['east'].fault('status', route='policies.list',
+                                  status=500, message=self.WHY)
+        self.cluster._facts.doubt()
+
+    def looked(self, times: int = 2) -> None:
+        """Let the keeper look some times."""
+        self.arrays['east'].reset_counters()
+        self.wait(lambda: self.arrays['east'].counters().requests.get(
+            'policies.list', 0) > times or None)
+
+    def test_projects_that_cannot_be_read_hide_nothing(self) -> None:
+        with mock.patch.object(clusters, 'BLIND', 0.0):
+            self.unread()
+            self.looked()
+        self.assertEqual((Connection.CONNECTED, ''),
+                         (self.cluster.status.connection,
+                          self.cluster.unread))
+        vitals = self.cluster.vitals
+        self.looked()
+        self.assertIsNot(vitals, self.cluster.vitals)
+        self.made(self.driver, specs={'lightos:cluster': 'east'})
+        told = [line for line in self.log.output.splitlines()
+                if 'Projects and policies of cluster east' in line]
+        self.assertIn(self.WHY, told[0])
+        self.assertEqual(1, sum('WARNING' in line for line in told))
+
+    def test_projects_are_read_when_they_can_be(self) -> None:
+        self.unread()
+        self.looked()
+        self.arrays['east'].clear_faults()
+        self.wait(lambda: not self.cluster._facts.doubtful or None)
+
 
 class BlindAtTheStartTestCase(base.FederationTestCase):
 

@@ -12,14 +12,19 @@
 
 """Projects, policies and failure domains that are made while we run."""
 
+from collections.abc import Iterator
 import concurrent.futures
+import contextlib
 from unittest import mock
 
 import fixtures
 
 from cinder_lightbits_federation import exception
 from cinder_lightbits_federation import placer
+from cinder_lightbits_federation import registry as registries
+from cinder_lightbits_federation.timing import Deadline
 from cinder_lightbits_federation.views import Connection
+from tests.unit.driver import base
 from tests.unit.driver import test_placement
 
 
@@ -109,6 +114,46 @@ class PlaceTestCase(test_placement.PlacementTestCase):
                 cluster._facts.read_at = float('-inf')
             self.assertFalse(any(pool.map(create, volumes)))
         self.assertEqual([1, 1], self.asked('policies.list'))
+
+    @contextlib.contextmanager
+    def reading(self, at_once: int) -> Iterator[None]:
+        """Have the facts of a cluster be asked for that is slow to tell."""
+        self.arrays['east'].fault('slow', route='policies.list', seconds=3)
+        registry = self.driver.federation.registry
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            asked = [pool.submit(registry.relearn, registry.clusters[:1], 0,
+                                 Deadline.after(base.PATIENCE))
+                     for _number in range(at_once)]
+            self.wait(lambda: self.arrays['east'].counters().in_flight
+                      or None)
+            yield
+            self.assertFalse(asked[0].done())
+
+    def test_who_waits_for_facts_keeps_nobody_from_looking(self) -> None:
+        self.useFixture(fixtures.MockPatchObject(placer, 'FRESH', 0.0))
+        for at_once in (1, 2 * registries.FAN_OUT_THREADS):
+            with self.reading(at_once):
+                self.made(self.driver, specs={'lightos:cluster': 'east'})
+                self.made(self.driver)
+                for cluster in self.driver.federation.registry.clusters:
+                    self.assertFalse(cluster.suspect)
+            self.arrays['east'].clear_faults()
+
+    def test_a_look_need_not_wait_for_facts(self) -> None:
+        east = self.driver.federation.registry.clusters[0]
+        self.arrays['east'].fault('slow', route='policies.list', seconds=3)
+        east._facts.doubt()
+        self.arrays['east'].reset_counters()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            patient = pool.submit(east.refresh,
+                                  Deadline.after(base.PATIENCE))
+            self.wait(lambda: self.arrays['east'].counters().requests.get(
+                'cluster') or None)
+            self.assertTrue(east.refresh(Deadline.after(1)))
+            self.assertFalse(patient.done())
+            self.assertTrue(patient.result())
+        self.assertFalse(east.suspect)
+        self.assertFalse(east._facts.doubtful)
 
     def test_one_that_does_not_answer_costs_the_others_nothing(self) -> None:
         self.policy('gold', 'west')
