@@ -15,6 +15,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
+import contextlib
 import glob
 import itertools
 import os
@@ -26,6 +28,7 @@ from os_brick.privileged import rootwrap
 
 from os_brick_ext import conn_props
 from os_brick_ext import connector
+from os_brick_ext import locks
 from os_brick_ext import options
 from os_brick_ext import parallel
 from os_brick_ext import privileged
@@ -36,6 +39,9 @@ from tests.vm import places
 
 _DIED = 9
 _FAILED = 1
+
+# What it takes to make a lock's file; another step lets it go.
+_LOCK = ['open', 'link', 'unlink']
 
 
 class _Steps:
@@ -48,11 +54,14 @@ class _Steps:
     def __init__(self, before: int, log: int) -> None:
         self._left = before
         self._log = log
+        self._paused = False
 
     def step(self, name: str, act: Callable[..., Any]
              ) -> Callable[..., Any]:
         """:returns: `act`, as a step."""
         def counted(*args: Any, **kwargs: Any) -> Any:
+            if self._paused:
+                return act(*args, **kwargs)
             if not self._left:
                 os.write(self._log, name.encode())
                 os._exit(_DIED)
@@ -60,6 +69,32 @@ class _Steps:
             return act(*args, **kwargs)
 
         return counted
+
+    def step_files(self, name: str) -> None:
+        """Have what a function does to files in the lock folder be steps.
+
+        :param name: of a function of ``os``.
+        """
+        act = getattr(os, name)
+        counted = self.step(name, act)
+
+        def does(path: Any, *args: Any, **kwargs: Any) -> Any:
+            ours = os.path.basename(f'{path}').startswith(locks.PREFIX)
+            # Not to open what is there, which changes nothing.
+            changes = name != 'open' or args[0] & os.O_CREAT
+            return (counted if ours and changes else act)(
+                path, *args, **kwargs)
+
+        mock.patch.object(os, name, does).start()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Count nothing meanwhile."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         act: Callable[..., Any] = getattr(privileged, name)
@@ -69,6 +104,20 @@ class _Steps:
 
 class CrashTestCase(base.KernelTestCase):
     """Processes that die."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        # Nobody is making a file any more whose process has died.
+        patch = mock.patch.object(locks, 'LONGEST_MAKING', 0.0)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def check_no_files(self) -> None:
+        """Check that nobody claims anything or holds a lock."""
+        folder = self.connector().settings.lock_folder
+        # What is left half made is removed aside.
+        self.eventually(lambda: not any(
+            name.startswith(locks.PREFIX) for name in os.listdir(folder)))
 
     def dying(self, before: int,
               use: Callable[[connector.LightbitsConnector], object]) -> str:
@@ -107,6 +156,8 @@ class CrashTestCase(base.KernelTestCase):
         parallel.WORKERS = 1
         mock.patch.object(
             os, 'rename', steps.step('rename', os.rename)).start()
+        for name in ('open', 'link', 'unlink'):
+            steps.step_files(name)
         made._flush = steps.step('flush', made._flush)
         for name in ('link_root', 'unlink_root'):
             mock.patch.object(rootwrap, name, steps.step(
@@ -117,8 +168,9 @@ class CrashTestCase(base.KernelTestCase):
 
         def find(key: conn_props.VolumeKey, deadline: timing.Deadline
                  ) -> sysfs.Namespace | None:
-            found: sysfs.Namespace | None = look(key, deadline)
             # How often it is looked for in vain differs each time.
+            with steps.paused():
+                found: sysfs.Namespace | None = look(key, deadline)
             return seen(found) if found and found.usable else found
 
         way.find = find
@@ -148,6 +200,13 @@ class CrashTestCase(base.KernelTestCase):
 
 class NativeCrashTest(CrashTestCase):
 
+    # A claim is made, and then the connections are, under a lock.
+    connecting = [*_LOCK, 'open', *_LOCK, *['connect_controller'] * 2,
+                  'unlink', 'seen', 'unlink']
+    # The claim goes after the connections and their lock.
+    disconnecting = [*_LOCK, 'flush', *_LOCK, *['delete_controller'] * 2,
+                     'unlink', 'unlink', 'unlink']
+
     def setUp(self) -> None:
         super().setUp()
         self.lights = self.cluster(nodes=2)
@@ -164,6 +223,7 @@ class NativeCrashTest(CrashTestCase):
         self.connector().disconnect_volume(self.data, None)
         self.assertEqual([], self.states(self.lights))
         self.assertEqual([], self.connector().get_volume_paths(self.data))
+        self.check_no_files()
 
     def both(self) -> None:
         """Connect and disconnect."""
@@ -173,7 +233,7 @@ class NativeCrashTest(CrashTestCase):
     def test_dead_while_connecting(self) -> None:
         for repair in (self.both, self.disconnect):
             self.assertEqual(
-                ['connect_controller'] * 2 + ['seen'],
+                self.connecting,
                 self.crash_everywhere(
                     lambda made: made.connect_volume(self.data),
                     lambda: None, repair))
@@ -181,7 +241,7 @@ class NativeCrashTest(CrashTestCase):
     def test_dead_while_disconnecting(self) -> None:
         for repair in (self.both, self.disconnect):
             self.assertEqual(
-                ['flush'] + ['delete_controller'] * 2,
+                self.disconnecting,
                 self.crash_everywhere(
                     lambda made: made.disconnect_volume(self.data, None),
                     self.connect, repair))
@@ -222,15 +282,16 @@ class EncryptedCrashTest(NativeCrashTest):
                 ['link_root'],
                 self.crash_everywhere(
                     lambda made: made.connect_volume(self.data),
-                    lambda: None, repair, first=3))
+                    lambda: None, repair, first=len(self.connecting)))
 
     def test_dead_while_disconnecting(self) -> None:
         for repair in (self.both, self.disconnect):
             self.assertEqual(
-                ['unlink_root'],
+                ['unlink_root', 'unlink'],
                 self.crash_everywhere(
                     lambda made: made.disconnect_volume(self.data, None),
-                    self.connect, repair, first=3))
+                    self.connect, repair,
+                    first=len(self.disconnecting) - 1))
 
 
 class ClientCrashTest(CrashTestCase):
@@ -253,6 +314,7 @@ class ClientCrashTest(CrashTestCase):
         """Disconnect, and check that no file is left."""
         self.connector().disconnect_volume(self.data, None)
         self.assertEqual([], os.listdir(places.DROP_INS))
+        self.check_no_files()
 
     def both(self) -> None:
         """Connect and disconnect."""
@@ -262,7 +324,8 @@ class ClientCrashTest(CrashTestCase):
     def test_dead_while_connecting(self) -> None:
         for repair in (self.both, self.disconnect):
             self.assertEqual(
-                ['write_drop_in', 'rename', 'seen'],
+                [*_LOCK, 'open', 'write_drop_in', 'rename', 'seen',
+                 'unlink'],
                 self.crash_everywhere(
                     lambda made: made.connect_volume(self.data),
                     lambda: None, repair))
@@ -270,7 +333,7 @@ class ClientCrashTest(CrashTestCase):
     def test_dead_while_disconnecting(self) -> None:
         for repair in (self.both, self.disconnect):
             self.assertEqual(
-                ['flush', 'remove_drop_in'],
+                [*_LOCK, 'flush', 'remove_drop_in', 'unlink', 'unlink'],
                 self.crash_everywhere(
                     lambda made: made.disconnect_volume(self.data, None),
                     self.connect, repair))
