@@ -43,7 +43,6 @@ class DetachedDrainTest(case.StackTest):
 
     def setUp(self) -> None:
         super().setUp()
-        self.addCleanup(self.revive)
         folder = pathlib.Path(self.path(
             self.clusters['east'].state()['volumes'][0]['UUID'])).parents[1]
         clouds = self.bed.folder / 'clouds.yaml'
@@ -55,6 +54,8 @@ class DetachedDrainTest(case.StackTest):
                             file_driver.FOLDER: folder,
                             'OS_CLIENT_CONFIG_FILE': clouds}.items():
             self.useFixture(fixtures.EnvironmentVariable(name, str(value)))
+        # Services need these variables, so they start again before those go.
+        self.addCleanup(self.revive)
         (self.stack.layout.config_dir / 'moves.conf').write_text(
             f'[{federation.BACKEND}]\n'
             f'volume_driver = {file_driver.DRIVER}\n'
