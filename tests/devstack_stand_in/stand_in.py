@@ -30,7 +30,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 PLUGIN = HERE.parent.parent / 'devstack'
 
 # Below the ports that systems hand out by themselves.
-_PORTS = range(10_000, 32_000)
+PORTS = range(10_000, 32_000)
+# So many of them belong to one process at a time.
+BLOCK = 1_000
+# Holds the first port of the block that is this process's own, and with it
+# the block; nobody listens there.
+_claim: list[socket.socket] = []
 
 # Seconds after which a run is taken to hang.
 _PATIENCE = 180.0
@@ -40,18 +45,47 @@ _SERVICE = '#!/bin/sh\necho "$@"\nexec sleep 600\n'
 
 
 def free_ports(count: int) -> int:
-    """:returns: the first of `count` loopback ports that are free now."""
+    """Find ports for servers that are to be started.
+
+    They stay free until then as far as this function is asked: it gives
+    other processes ports of other blocks.
+
+    :returns: the first of `count` loopback ports that are free now.
+    """
+    if not _claim:
+        _claim.append(_claimed())
+    begin = _claim[0].getsockname()[1]
     for _attempt in range(100):
-        first = random.randrange(_PORTS.start, _PORTS.stop - count)
+        first = random.randrange(begin + 1, begin + BLOCK - count)
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(first, first + count):
-                    holder = stack.enter_context(socket.socket())
-                    holder.bind(('127.0.0.1', port))
+                    stack.enter_context(_bound(port))
             except OSError:
                 continue
             return first
     raise RuntimeError(f'no {count} free ports in a row')
+
+
+def _claimed() -> socket.socket:
+    """:returns: the socket that says whose a block of ports is."""
+    blocks = list(PORTS[::BLOCK])
+    random.shuffle(blocks)
+    for begin in blocks:
+        with contextlib.suppress(OSError):
+            return _bound(begin)
+    raise RuntimeError('no block of ports is free')
+
+
+def _bound(port: int) -> socket.socket:
+    """:raises OSError: somebody has the port."""
+    made = socket.socket()
+    try:
+        made.bind(('127.0.0.1', port))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 class StandIn:

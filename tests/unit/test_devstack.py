@@ -14,6 +14,8 @@
 
 from collections.abc import Mapping
 import pathlib
+import subprocess
+import sys
 
 import fixtures
 from oslotest import base
@@ -385,6 +387,27 @@ def _is_running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return '\nState:\tZ' not in status
+
+
+class PortsTestCase(base.BaseTestCase):
+    """What tests that run side by side give to their servers."""
+
+    def test_no_two_processes_share_any(self) -> None:
+        def block(first: int) -> int:
+            return (first - stand_in.PORTS.start) // stand_in.BLOCK
+
+        program = ('from tests.devstack_stand_in import stand_in; '
+                   'print(stand_in.free_ports(100), flush=True); input()')
+        found = [stand_in.free_ports(100)]
+        for _process in range(4):
+            process = subprocess.Popen(
+                [sys.executable, '-c', program], cwd=source.ROOT,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.addCleanup(process.communicate, '\n')
+            assert process.stdout is not None
+            found.append(int(process.stdout.readline()))
+        self.assertEqual(5, len({block(first) for first in found}), found)
+        self.assertEqual(block(found[0]), block(stand_in.free_ports(100)))
 
 
 class FormTestCase(base.BaseTestCase):
