@@ -124,7 +124,7 @@ class FederationTestCase(test.TestCase):
             'lightbits_store_connection':
                 f'sqlite:///{self.folder}/store.sqlite',
             'lightbits_default_num_replicas': min(3, self.NODES),
-            'lightbits_api_timeout': 5, 'lightbits_connect_timeout': 3,
+            'lightbits_api_timeout': 5, 'lightbits_connect_timeout': 10,
             'lightbits_operation_timeout': 10}
         options.update(backend)
         lines += [f'{key} = {value}' for key, value in options.items()

@@ -138,17 +138,28 @@ class ParallelTestCase(AccessTestCase):
 
         self.assert_admitted((3, 5, 7))
 
+    def go_on_soon(self) -> None:
+        """Let the cluster finish its updates while it is asked for more."""
+        def go_on() -> None:
+            self.east.set_delays(update=0)
+            self.east.settle()
+
+        timer = threading.Timer(0.2, go_on)
+        self.addCleanup(timer.join)
+        timer.start()
+
     def test_an_attach_while_the_volume_grows(self) -> None:
-        self.east.set_delays(update=0.15)
         for settings in ({'busy_status': 503}, {'busy_status': 409},
                          {'failed_precondition': 412}):
             self.east.set_switches(**settings)
+            self.east.set_delays(update=60)
             size = int(self.on(self.subject)[1]['size']) // base.GIB
             grow = threading.Thread(target=self.driver.extend_volume,
                                     args=(self.subject, size + 1))
             grow.start()
             self.wait(lambda: self.on(self.subject)[1]['state'] == 'Updating'
                       or None)
+            self.go_on_soon()
 
             self.grant(1)()
 
@@ -159,9 +170,9 @@ class ParallelTestCase(AccessTestCase):
             self.revoke(1, [])()
 
     def test_a_snapshot_while_the_volume_grows(self) -> None:
-        self.east.set_delays(update=0.3)
         for status in (400, 412):
             self.east.set_switches(failed_precondition=status)
+            self.east.set_delays(update=60)
             snapshot = self.snapshot(self.subject)
             size = int(self.on(self.subject)[1]['size']) // base.GIB
             self.east.request(
@@ -169,6 +180,7 @@ class ParallelTestCase(AccessTestCase):
                 f'{self.on(self.subject)[1]["UUID"]}',
                 {'size': f'{size + 1}Gib'})
             self.assertEqual('Updating', self.on(self.subject)[1]['state'])
+            self.go_on_soon()
 
             self.driver.create_snapshot(snapshot)
 

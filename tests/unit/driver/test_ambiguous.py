@@ -162,7 +162,7 @@ class UnknownOutcomeTestCase(base.FederationTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.driver = self.start_driver(lightbits_api_timeout=1)
+        self.driver = self.start_driver(lightbits_api_timeout=2)
 
     def silence(self, applied: bool) -> None:
         """Answer nothing about volumes any more, on all clusters."""

@@ -150,7 +150,7 @@ class NameTakenTestCase(base.FederationTestCase):
     def test_of_two_that_take_over_one_wins(self) -> None:
         volume = self.on_east()
         left = self.earlier(volume)
-        self.east.fault('slow', route='volumes.update', seconds=0.5, count=2)
+        self.east.fault('slow', route='volumes.update', seconds=2, count=2)
         outcomes: list[object] = []
         pinned = VolumeSpec.from_extra_specs({'lightos:cluster': 'east'})
 
@@ -187,8 +187,7 @@ class RefusalTestCase(base.FederationTestCase):
         super().setUp()
         # So that it is asked last.
         self.arrays[self.GOOD].populate(1, size=1 << 40)
-        self.driver = self.start_driver(lightbits_api_timeout=1)
-        self.hurry(self.driver, 5)
+        self.driver = self.start_driver(lightbits_api_timeout=2)
 
     def assert_moved_on(self, left: int = 0) -> None:
         """The volume ends on the good cluster, after asking the others.
@@ -290,7 +289,7 @@ class RefusalTestCase(base.FederationTestCase):
         self.assertNotIn('disconnected', log.output)
 
     def test_no_time_for_the_last_cluster(self) -> None:
-        self.hurry(self.driver, 1.5)
+        self.hurry(self.driver, 3)
         for array in self.arrays.values():
             array.fault('status', route='volumes.create', status=503)
         log = self.logged()

@@ -139,20 +139,22 @@ class SweepTest(base.GoldenTestCase):
             self.wait(lambda count=count: len(calls) == count or None)
 
     def test_the_thread_looks_once_for_what_comes_together(self) -> None:
-        calls: list[float] = []
-        more = threading.Event()
-        thread = sweeper.Sweeper(lambda: calls.append(time.monotonic()),
-                                 more, gathering=1)
-        self.addCleanup(thread.stop)
-        self.start_thread(thread)
-        began = time.monotonic()
-        for number in range(1, 6):
-            more.set()
-            self.wait(lambda at=began + number * 0.1: (
-                time.monotonic() > at or None))
-        self.wait(lambda: calls or None)
-        self.assertGreaterEqual(calls[0] - began, 1)
-        self.assertEqual((1, False), (len(calls), more.is_set()))
+        calls: list[int] = []
+        more, over = threading.Event(), threading.Event()
+        thread = sweeper.Sweeper(lambda: calls.append(1), more, gathering=7)
+        with mock.patch.object(
+                sweeper, 'pause', autospec=True,
+                side_effect=lambda *_args: over.wait(30)) as pause:
+            self.addCleanup(thread.stop)
+            self.start_thread(thread)
+            for _number in range(5):
+                more.set()
+                self.wait(lambda: pause.call_args)
+            self.assertEqual([], calls)
+            over.set()
+            self.wait(lambda: calls or None)
+            self.assertEqual((1, False), (len(calls), more.is_set()))
+        pause.assert_called_once_with(7, mock.ANY)
 
     def test_the_thread_ends_while_it_gathers(self) -> None:
         more = threading.Event()
@@ -206,7 +208,7 @@ class SweepTest(base.GoldenTestCase):
         image, = self.images(drv, 1)
         self.arrays['east'].set_delays(update=60)
         self.now += 2 * goldenrules.HOUR
-        self.hurry(drv, 2)
+        self.hurry(drv, 5)
         self.boot(drv, image)
         self.boot(drv, image)
         self.assertEqual(1, len(self.downloads))

@@ -47,7 +47,7 @@ class WriteAheadTestCase(base.FederationTestCase):
 
     def meanwhile(self, call: Callable[[Any], Any], record: Any,
                   route: str, disturb: Callable[[], Any],
-                  busy: float = 0.5) -> Any:
+                  busy: float = 2.0) -> Any:
         """Call the driver and do something while the cluster is busy.
 
         :param busy: for how many seconds.

@@ -202,7 +202,7 @@ class AgainTestCase(base.FederationTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.driver = self.start_driver(lightbits_api_timeout=1)
+        self.driver = self.start_driver()
 
     def rescheduled(self, volume: Any) -> Any:
         """The record as Cinder has it when it cleans up an attempt."""

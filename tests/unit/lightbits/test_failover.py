@@ -185,8 +185,8 @@ class FrozenTestCase(sim_base.SimTestCase):
         with sim_base.Clock() as clock:
             self.assertRaises(errors.Unreachable, made.version, PROJECT,
                               deadline=timing.Deadline.after(60))
-        # Two, and not one for each endpoint.
-        self.assertLess(clock.seconds, 3)
+        # Two, and not two for each of three endpoints.
+        self.assertLess(clock.seconds, 5)
 
     def test_slow_is_not_lost(self) -> None:
         made = self.client(self.east, api_timeout=5)

@@ -126,15 +126,14 @@ class FaultTestCase(base.SimulatorTestCase):
         self.assertGreater(time.monotonic() - started, 0.19)
 
     def test_slow_lets_others_pass(self) -> None:
-        self.cluster.fault('slow', route='version', seconds=1)
+        self.cluster.fault('slow', route='version', seconds=3)
         thread = threading.Thread(
             target=self.cluster.request, args=('GET', _VERSION)
         )
         thread.start()
         self.until(lambda: self.cluster.counters().in_flight)
-        started = time.monotonic()
         self.assertEqual(200, self.post().status)
-        self.assertLess(time.monotonic() - started, 0.8)
+        self.assertTrue(thread.is_alive())
         self.cluster.clear_faults()
         thread.join()
 
