@@ -47,8 +47,7 @@ class TouchedTestCase(test_mobility.MobilityTestCase):
         self.record = self.filled()
         self.home, found = self.on(self.record)
         self.source = self.path(self.record)
-        self.place = dataclasses.replace(self.location(self.record),
-                                         attempt=None)
+        self.place = self.recorded()
 
     def used(self, stay: bool = False) -> None:
         """Attach the volume and write to it; detach it unless it stays."""
@@ -105,10 +104,13 @@ class TouchedTestCase(test_mobility.MobilityTestCase):
         Relocation(self.transfer).abandon(self.drv._ref(volume), ledger,
                                           LocationRecord(volume))
 
+    def recorded(self) -> Any:
+        """The place that the record names, in whatever words."""
+        return dataclasses.replace(self.location(self.record), attempt=None)
+
     def at_home(self) -> None:
         """See that the record names the place where it was."""
-        self.assertEqual(self.place, dataclasses.replace(
-            self.location(self.record), attempt=None))
+        self.assertEqual(self.place, self.recorded())
         self.assertEqual(self.home, self.on(self.record)[0])
 
     def stays(self) -> None:
@@ -335,7 +337,7 @@ class ClosedTest(TouchedTestCase):
         for use_ip_acl in (False, True):
             self.restarted(lightbits_use_ip_acl=use_ip_acl)
             self.home, _found = self.on(self.record)
-            self.place = self.reread(self.record).provider_location
+            self.place = self.recorded()
             self.kill()
             volume = self.reread(self.record)
             self.drv.terminate_connection(volume, None, force=True)
