@@ -31,6 +31,7 @@ from cinder_lightbits_federation.copy import origin
 from cinder_lightbits_federation.copy.origin import Origin
 from cinder_lightbits_federation.copy.state import Stage
 from cinder_lightbits_federation.copy.state import State
+from cinder_lightbits_federation.copy.state import wish
 from cinder_lightbits_federation.copy.transfer import Order
 from cinder_lightbits_federation.copy.transfer import Transfer
 from cinder_lightbits_federation.copy import tries
@@ -192,9 +193,10 @@ class Relocation:
         if state is None:
             return None
         named = _names(ref.location, state.target)
-        if not named and not _wanted(request, state.target):
+        if not named and not _wanted(request, state):
             LOG.info('Volume %s of cluster %s is to go elsewhere than it was '
-                     'going.', ref.name, ref.cluster_uuid)
+                     'going, or to be something else there.', ref.name,
+                     ref.cluster_uuid)
             self._undo(ref, state, ledger, request.recorder)
             return None
         if state.stage is not Stage.COPIED:
@@ -346,11 +348,12 @@ class Relocation:
             remove_volume(client, project, old, check, deadline)
 
 
-def _wanted(request: CreateRequest, target: Location | None) -> bool:
-    """Whether a new volume that was begun is where one is asked for."""
-    return target is None or (
+def _wanted(request: CreateRequest, state: State) -> bool:
+    """Whether a new volume that was begun is what is asked for, and where."""
+    target = state.target
+    return state.asked in ('', wish(request)) and (target is None or (
         request.only in (None, target.cluster_uuid)
-        and target.cluster_uuid not in request.exclude)
+        and target.cluster_uuid not in request.exclude))
 
 
 def _names(recorded: Location | None, target: Location | None) -> bool:

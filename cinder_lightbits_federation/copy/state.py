@@ -17,11 +17,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 import dataclasses
 import enum
+import json
 from typing import Any
 
 from cinder_lightbits_federation.copy.engine import Progress
 from cinder_lightbits_federation.location import Location
 from cinder_lightbits_federation import ownership
+from cinder_lightbits_federation.refs import CreateRequest
 
 
 class Stage(enum.Enum):
@@ -48,6 +50,8 @@ class State:
     :param snapshots: UUIDs of the snapshots it has taken, one per pass.
     :param total: to be copied in this stage; None while it is not counted.
     :param etags: of a source that moves, before and after each snapshot.
+    :param asked: what the new volume is to be, see `wish`; empty if a service
+        of before has begun the copy.
     """
 
     attempt: str
@@ -59,6 +63,7 @@ class State:
     progress: Progress = Progress()
     total: int | None = None
     etags: tuple[str, ...] = ()
+    asked: str = ''
 
     @classmethod
     def new(cls) -> State:
@@ -76,8 +81,8 @@ class State:
                    Location.parse(target) if target else None,
                    tuple(saved['snapshots']),
                    Progress(*saved['progress']), saved['total'],
-                   # A service of before has not written it.
-                   tuple(saved.get('etags', ())))
+                   # A service of before has not written these.
+                   tuple(saved.get('etags', ())), saved.get('asked', ''))
 
     def dump(self) -> dict[str, Any]:
         """:returns: the state as JSON values."""
@@ -86,4 +91,17 @@ class State:
                 'target': str(self.target) if self.target else None,
                 'snapshots': list(self.snapshots),
                 'progress': list(dataclasses.astuple(self.progress)),
-                'total': self.total, 'etags': list(self.etags)}
+                'total': self.total, 'etags': list(self.etags),
+                'asked': self.asked}
+
+
+def wish(request: CreateRequest) -> str:
+    """Say what a new volume is to be, wherever it is.
+
+    :returns: a text that is another one if the volume would be.
+    """
+    spec = request.spec
+    return json.dumps([
+        request.size, spec.project, spec.replicas, spec.compression,
+        spec.qos_policy, spec.sector_size and spec.sector_size.value,
+        spec.failure_domain, spec.primary_failure_domain])

@@ -46,6 +46,7 @@ from cinder_lightbits_federation.copy import slots
 from cinder_lightbits_federation.copy.slots import Slots
 from cinder_lightbits_federation.copy.state import Stage
 from cinder_lightbits_federation.copy.state import State
+from cinder_lightbits_federation.copy.state import wish
 from cinder_lightbits_federation.copy import tries
 from cinder_lightbits_federation import errors as federation_errors
 from cinder_lightbits_federation.federation import Federation
@@ -250,9 +251,12 @@ class _Copy:
             self.state = State.new()
         if self.state.stage is Stage.COPIED:
             return self._tools.copied(self._order.record, self.state)
+        asked = (self.state.asked if self.state.source
+                 else wish(self._order.request))
         self._save(
             source=(self._source.cluster.uuid or '', self._source.project,
-                    self._source.thing.uuid), moves=self._order.moves)
+                    self._source.thing.uuid), moves=self._order.moves,
+            asked=asked)
         # Whoever gets no place is to have made nothing.
         cluster = (self._order.request.only
                    or self._target().location.cluster_uuid)

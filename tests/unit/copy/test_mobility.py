@@ -298,7 +298,7 @@ class MigrateTest(MobilityTestCase):
         self.assertEqual(f'{base.HOST}#west', self.reread(record).host)
 
 
-class RetypeTest(MobilityTestCase):
+class RetypeTestCase(MobilityTestCase):
 
     def retype(self, record: Any, specs: dict[str, str]) -> Any:
         """Retype as the manager does."""
@@ -307,6 +307,9 @@ class RetypeTest(MobilityTestCase):
         return self.drv.retype(self.context, self.reread(record), new_type,
                                {'extra_specs': {}, 'encryption': {}},
                                self.host())
+
+
+class RetypeTest(RetypeTestCase):
 
     def test_moves_where_the_type_wants_it(self) -> None:
         self.restarted(lightbits_retype_by_copy=True)
