@@ -30,6 +30,7 @@ Rules that every edit keeps:
 * A volume that is being moved to another cluster is closed (MOVING in its
   ACL) from the moment when all of it is copied: `grant` refuses it, `stays`
   tells who would grow it, and no edit for an attachment opens it.
+* A seal (SEAL alone in the IP ACL) does not outlast anybody's access.
 * Applying an edit and asking again gives None.
 """
 
@@ -50,6 +51,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # In the ACL of a volume that leaves. It is no host's: with an empty IP ACL
 # beside it nobody gets in, and it says why.
 MOVING = 'nqn.2010-07.org.openstack:lightbits-federation:being-moved'
+
+# Alone in the IP ACL of a volume that nobody has access to: nobody had since
+# then. Whoever is admitted, and whoever leaves last, takes it away. It is an
+# address for documentation.
+SEAL = '203.0.113.113'
 
 _ANYONE = frozenset({model.ALLOW_ANY})
 _NOBODY: frozenset[str] = frozenset()
@@ -383,10 +389,22 @@ def close(volume: model.Volume) -> model.VolumeChange | None:
 
 
 def reopen(volume: model.Volume) -> model.VolumeChange | None:
-    """Let a volume that stays be attached again.
+    """Let a volume that stays be attached again; no seal is left.
 
     :returns: the edit, None when it is not closed.
     """
-    acl = volume.acl - {MOVING}
-    return _change(volume, acl, volume.ip_acl) if (
-        acl != volume.acl) else None
+    return _change(volume, volume.acl - {MOVING}, volume.ip_acl - {SEAL})
+
+
+def seal(volume: model.Volume) -> model.VolumeChange | None:
+    """Have it be seen later whether anybody had access meanwhile.
+
+    :param volume: one that nobody has access to.
+    :returns: the edit, None when it is sealed.
+    """
+    return _change(volume, volume.acl, frozenset({SEAL}))
+
+
+def sealed(volume: model.Volume) -> bool:
+    """Whether nobody has, or had, access to a volume since it was sealed."""
+    return not volume.acl and volume.ip_acl == {SEAL}

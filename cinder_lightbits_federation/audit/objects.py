@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cinder_lightbits_federation.access import HostAccess
+from cinder_lightbits_federation.access import SEAL
 from cinder_lightbits_federation.audit.books import ATTACHED
 from cinder_lightbits_federation.audit.books import ATTACHING
 from cinder_lightbits_federation.audit.books import AttachmentRecord
@@ -160,7 +161,8 @@ def check_access(record: VolumeRecord, here: Sighting[model.Volume],
 def _addresses(record: VolumeRecord, here: Sighting[model.Volume],
                access: Access, use_ip_acl: bool, scene: Scene
                ) -> Iterator[Finding]:
-    actual = here.thing.ip_acl
+    # What a move has sealed admits nobody.
+    actual = here.thing.ip_acl - {SEAL}
     is_open = model.ALLOW_ANY in actual
     if not access.hosts:
         # The ACL keeps everybody out; the array's own default is open.

@@ -18,8 +18,14 @@ things are seen to.
 
 *What is copied is all there is.* Whoever gets access, or loses it, changes
 the ETag. It is noted before and after each snapshot, when nobody has access.
-That snapshot is all there is for as long as the ETag stays what it was after
-it.
+If nobody had between the two, the last snapshot is all there is for as long as
+the ETag stays what it was after it. What comes between the two of an earlier
+snapshot is in the next one.
+
+Nobody had access if both are the same. A cluster may count a snapshot as a
+change of its volume, though. Where they differ with the first snapshot, that
+may be so, and the volume is sealed before the last one is taken: with an
+address in its IP ACL that is nobody's, and that no access to it outlasts.
 
 *Nobody comes any more.* When all is copied, and before the record names the
 new place, the source is closed: a write to its ACL, on the condition that its
@@ -67,6 +73,10 @@ from cinder_lightbits_federation.lightbits import model
 
 Check = Callable[[model.Volume], None]
 Hook = Callable[[model.Volume], model.VolumeChange | None]
+Etags = tuple[str, ...]
+
+# Of the two snapshots of a move, before and after each.
+ALL = 4
 
 
 class Origin:
@@ -80,16 +90,37 @@ class Origin:
         cluster_uuid, self._project, self._uuid = state.source
         self._cluster = federation.registry.by_uuid(cluster_uuid)
 
-    def idle(self) -> str:
-        """See that nobody uses it.
+    def before(self, noted: Etags, last: bool) -> Etags:
+        """Note its ETag before a snapshot is taken.
 
-        :returns: its ETag, of a moment when nothing was under way.
+        :param noted: those of the earlier snapshots.
+        :param last: it is the last one, and not the first.
+        :returns: all, of moments when nothing was under way.
         :raises Touched: somebody has access, or is connected.
         """
-        def look(now: model.Volume) -> None:
-            unused(now)
+        return (*noted, self._idle(last and noted[0] != noted[1]).etag)
 
-        return self._edit(look).etag
+    def after(self, noted: Etags, last: bool) -> Etags:
+        """Note its ETag when a snapshot was taken; see `before`.
+
+        :returns: all; those of the last snapshot are the same.
+        :raises Touched: somebody has, or had since before the last snapshot.
+        """
+        now = self._idle(False)
+        if not last:
+            return (*noted, now.etag)
+        if now.etag != noted[-1] and not access.sealed(now):
+            raise errors.Touched(
+                f'volume {now.name} was attached or changed while a snapshot '
+                f'of it was taken; it stays where it was')
+        return (*noted[:-1], now.etag, now.etag)
+
+    def _idle(self, seal: bool) -> model.Volume:
+        def look(now: model.Volume) -> model.VolumeChange | None:
+            unused(now)
+            return access.seal(now) if seal else None
+
+        return self._edit(look)
 
     def close(self, state: State, size: int, check: Check) -> None:
         """Let nobody use it any more, if nobody has. Idempotent.
@@ -99,8 +130,7 @@ class Origin:
         :raises Touched: somebody has, since the last snapshot, or it has
             grown since the copy was begun.
         """
-        noted = 2 * len(state.snapshots)
-        mark = state.etags[-1] if noted == len(state.etags) else None
+        mark = _mark(state.etags)
 
         def closed(now: model.Volume) -> model.VolumeChange | None:
             if now.size > size:
@@ -134,8 +164,13 @@ class Origin:
 
     def let_in(self, mine: Callable[[], object]) -> None:
         """As `reopen`, but one that is not closed is left as it is."""
+        opened = _opened(mine)
+
+        def let_in(now: model.Volume) -> model.VolumeChange | None:
+            return opened(now) if access.MOVING in now.acl else None
+
         with contextlib.suppress(lb_errors.NotFound):
-            self._edit(_opened(mine))
+            self._edit(let_in)
 
     def _edit(self, hook: Hook) -> model.Volume:
         deadline = self._federation.deadline()
@@ -184,22 +219,8 @@ def untouched(etags: tuple[str, ...]) -> bool:
     return len(set(etags[-4:-1])) == 1
 
 
-def undisturbed(etags: tuple[str, ...], interrupted: bool) -> None:
-    """See that nobody came while a snapshot was taken.
-
-    A cluster may count a snapshot as a change of its volume. It then does so
-    each time, so only one that has not done it with an earlier snapshot shows
-    that somebody came.
-
-    :param etags: those noted until after the snapshot.
-    :param interrupted: the last one was noted by a later run, so what has
-        changed it may have been anything.
-    :raises Touched: somebody came.
-    """
-    *earlier, before, after = etags
-    counts = all(first != last for first, last in zip(
-        earlier[::2], earlier[1::2], strict=True))
-    if before != after and (interrupted or not counts):
-        raise errors.Touched(
-            'the volume was attached or changed while a snapshot of it was '
-            'taken; it stays where it was')
+def _mark(etags: Etags) -> str | None:
+    """:returns: the ETag of a source that nobody has used; None if unknown."""
+    if len(etags) != ALL or len(set(etags[-2:])) != 1:
+        return None
+    return etags[-1]

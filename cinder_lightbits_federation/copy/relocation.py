@@ -294,6 +294,7 @@ class Relocation:
         """Name the new volume, remove one that has moved. Idempotent."""
         self._transfer.pieces.rename(self._found(created), ref.name)
         if state.moves:
+            self._transfer.remove_helpers(ref.name_id, state)
             self._remove_source(ref, *state.source)
 
     def _persist(self, work: Callable[[], None], ledger: Ledger, name: str

@@ -131,11 +131,13 @@ class Transfer:
     def copied(self, record: str, state: State) -> Created:
         """Find the new volume of a copy that has all data. Idempotent.
 
-        What it was read from is removed.
+        What it was read from is removed. Of a volume that moves that would
+        change the ETag, on some clusters, so it is left until it has moved.
 
         :raises ObjectMissing: the new volume is gone.
         """
-        self._remove_helpers(record, state)
+        if not state.moves:
+            self.remove_helpers(record, state)
         location = state.target
         if location is None:
             raise federation_errors.ObjectMissing('the copy names no volume')
@@ -159,20 +161,23 @@ class Transfer:
         with contextlib.suppress(errors.Cancelled):
             ledger.save(state.dump(), 0, 0)
         marks = Marks(record, state.attempt)
-        if (state.moves and state.stage is Stage.COPIED
+        if (state.moves and state.stage is not Stage.FIRST
                 and not self.federation.finder.lost(state.source[0])):
-            # Its source may be closed by now.
+            # Its source may be sealed by now, or closed.
             Origin(self.federation, state).reopen(ledger.load)
         if state.target is not None:
             self.federation.delete_volume(
                 VolumeRef(marks.target, record, state.target.project,
                           state.target), state.target.attempt)
-        self._remove_helpers(record, state)
+        self.remove_helpers(record, state)
         with contextlib.suppress(errors.Cancelled):
             ledger.save({}, 0, 0)
 
-    def _remove_helpers(self, record: str, state: State) -> None:
-        # What is on a lost cluster counts as removed.
+    def remove_helpers(self, record: str, state: State) -> None:
+        """Remove what a copy was read from. Idempotent.
+
+        What is on a lost cluster counts as removed.
+        """
         if state.source and not self.federation.finder.lost(state.source[0]):
             uuid, project, _uuid = state.source
             self.pieces.remove_helpers(
@@ -357,11 +362,13 @@ class _Copy:
         volume = Found(self._source.cluster, self._source.project, source)
         if not self._order.moves:
             return self._taken(volume, number)
-        interrupted = len(self.state.etags) == 2 * number - 1
-        self._note(2 * number - 1)
+        watched = Origin(self._tools.federation, self.state)
+        last = number == SECOND_PASS
+        if len(self.state.etags) < 2 * number - 1:
+            self._save(etags=watched.before(self.state.etags, last))
         taken = self._taken(volume, number)
-        self._note(2 * number)
-        origin.undisturbed(self.state.etags[:2 * number], interrupted)
+        if len(self.state.etags) < 2 * number:
+            self._save(etags=watched.after(self.state.etags, last))
         return taken
 
     def _taken(self, volume: Found[model.Volume], number: int
@@ -371,12 +378,6 @@ class _Copy:
         if uuid not in self.state.snapshots:
             self._save(snapshots=(*self.state.snapshots[:number - 1], uuid))
         return taken
-
-    def _note(self, count: int) -> None:
-        """Note the ETag of a source that moves as the `count`th, once."""
-        if len(self.state.etags) < count:
-            now = Origin(self._tools.federation, self.state).idle()
-            self._save(etags=(*self.state.etags, now))
 
     def _pass(self, snapshot: Found[model.Snapshot],
               target: Found[model.Volume], number: int, base: str | None

@@ -58,6 +58,8 @@ def create(
     cluster.snapshots.add(snapshot)
     if not snapshot.doomed:
         _freeze(cluster, volume, snapshot)
+    if cluster.switches.snapshot_changes_volume != 'no':
+        volume.etag += 1
     cluster.settle(
         'snapshot_create', snapshot, lambda: _finish_create(cluster, snapshot)
     )
@@ -172,6 +174,10 @@ def _finish_delete(
     cluster.waiting.discard(snapshot.uuid)
     cluster.usage.release(snapshot.layers)
     snapshot.layers = ()
+    volume = cluster.volumes.get(snapshot.source_uuid)
+    counts = cluster.switches.snapshot_changes_volume == 'taken and removed'
+    if counts and volume is not None:
+        volume.etag += 1
     cluster.snapshots.remove(snapshot)
     cluster.depart(snapshot)
     cluster.plane.delete(snapshot.uuid)

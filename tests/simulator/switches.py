@@ -149,6 +149,12 @@ class Switches:
         'Whether a change of state by the cluster itself (Creating to '
         'Available) changes the ETag, or only the acceptance of a call.',
     )
+    snapshot_changes_volume: str = _word(
+        'no',
+        ('no', 'taken', 'taken and removed'),
+        'Whether a snapshot changes the ETag of its volume: never, when it is '
+        'taken, or when it is removed as well.',
+    )
     if_match_star: str = _word(
         'literal',
         ('literal', 'any'),

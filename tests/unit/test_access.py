@@ -359,3 +359,28 @@ class MovingTest(base.BaseTestCase):
     def test_a_repair_opens_it(self):
         self.assertEqual(NOBODY, applied(self.closed, access.conform(
             self.closed, [], [], True)).acl)
+
+
+class SealTest(base.BaseTestCase):
+
+    def setUp(self):
+        super().setUp()
+        bare = volume()
+        self.sealed = applied(bare, access.seal(bare))
+
+    def test_it_is_seen(self):
+        self.assertTrue(access.sealed(self.sealed))
+        self.assertIsNone(access.seal(self.sealed))
+
+    def test_nobodys_access_leaves_it(self):
+        for use_ip_acl in (True, False):
+            there = applied(self.sealed, access.grant(
+                self.sealed, A, [], use_ip_acl))
+            self.assertNotIn(access.SEAL, there.ip_acl)
+            gone = applied(there, access.revoke(there, A, [], use_ip_acl))
+            self.assertFalse(access.sealed(gone))
+
+    def test_it_is_taken_away(self):
+        opened = applied(self.sealed, access.reopen(self.sealed))
+        self.assertFalse(access.sealed(opened))
+        self.assertIsNone(access.reopen(opened))

@@ -20,11 +20,8 @@ from typing import Any
 from unittest import mock
 
 from cinder import exception
-from oslotest import base as oslo_base
 
 from cinder_lightbits_federation import access
-from cinder_lightbits_federation.copy import errors
-from cinder_lightbits_federation.copy import origin
 from cinder_lightbits_federation.copy.origin import Origin
 from cinder_lightbits_federation.copy.pieces import Pieces
 from cinder_lightbits_federation.copy.relocation import Relocation
@@ -377,22 +374,3 @@ class CheckpointTest(TouchedTestCase):
         self.moves()
         self.assertEqual(4 * MIB, sum(
             item.length for call in self.mover.calls for item in call))
-
-
-class UndisturbedTest(oslo_base.BaseTestCase):
-
-    def test_same(self) -> None:
-        for etags in (('1', '1'), ('1', '1', '5', '5'), ('1', '2', '2', '2')):
-            for interrupted in (False, True):
-                origin.undisturbed(etags, interrupted)
-
-    def test_a_cluster_that_counts_snapshots(self) -> None:
-        origin.undisturbed(('1', '2'), False)
-        origin.undisturbed(('1', '2', '2', '3'), False)
-
-    def test_somebody_came(self) -> None:
-        for etags, interrupted in ((('1', '1', '1', '2'), False),
-                                   (('1', '2'), True),
-                                   (('1', '2', '2', '3'), True)):
-            self.assertRaises(errors.Touched, origin.undisturbed, etags,
-                              interrupted)
