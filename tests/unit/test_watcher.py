@@ -69,9 +69,16 @@ class StampTestCase(FilesTestCase):
         self.assertEqual((), self.assert_differs(none))
 
     def test_a_file_that_becomes_readable(self) -> None:
+        """The times of files have a tick of some milliseconds."""
         self.file.chmod(0o600)
         before = self.stamp()
-        self.file.chmod(0o640)
+
+        def readable() -> bool | None:
+            self.file.chmod(0o640)
+            return self.stamp() != before or None
+
+        timing.wait_until(readable, timing.Deadline.after(PATIENCE),
+                          'another tick')
         self.assert_differs(before)
 
     def test_other_files_are_not_read(self) -> None:
