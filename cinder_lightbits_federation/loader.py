@@ -46,7 +46,8 @@ _DERIVED_IDS = uuidlib.UUID('5a0f6c9e-8f64-4a39-9b5b-7c1f2a6f4d10')
 
 def load(backend: Backend, section: str, host: str, clustered: bool,
          files: Sequence[str], dirs: Sequence[str], *,
-         empty: bool = False) -> FederationSettings:
+         empty: bool = False, served: Iterable[ClusterSettings] = ()
+         ) -> FederationSettings:
     """Build the settings of one backend.
 
     A wrong cluster section disables that cluster and is told in `broken`;
@@ -57,15 +58,18 @@ def load(backend: Backend, section: str, host: str, clustered: bool,
     :param clustered: whether several hosts serve this backend.
     :param files: configuration files, `dirs`: folders with more of them.
     :param empty: whether a backend without a usable cluster will do.
+    :param served: the clusters as they are served; see `cluster_settings`.
     :raises InvalidSetting: an option of the backend section is wrong.
     :raises UnreadableFile: a file cannot be read.
     """
     sections = ClusterSections(files, dirs)
     good: list[ClusterSettings] = []
     broken: list[BrokenCluster] = []
+    known = {item.name: item for item in served}
     for name in _members(backend, section, sections):
         try:
-            good.append(cluster_settings(backend, sections, name))
+            good.append(cluster_settings(backend, sections, name,
+                                         known.get(name)))
         except errors.InvalidSetting as exc:
             broken.append(BrokenCluster(name, exc.problem))
     if not empty:

@@ -132,10 +132,14 @@ def option_of(backend: Backend, section: str, option: str) -> Any:
     return value_of(section, option, lambda: backend.safe_get(option))
 
 
-def cluster_settings(backend: Backend, sections: ClusterSections, name: str
+def cluster_settings(backend: Backend, sections: ClusterSections, name: str,
+                     served: ClusterSettings | None = None
                      ) -> ClusterSettings:
     """Build the settings of one cluster.
 
+    :param served: those that it is served with, if it is. While the file of
+        authorities of a section that has not changed cannot be read, as in
+        the moment when it is replaced, what was read before is trusted on.
     :raises InvalidSetting: an option of its section is wrong.
     """
     section = options.CLUSTER_PREFIX + name
@@ -145,7 +149,7 @@ def cluster_settings(backend: Backend, sections: ClusterSections, name: str
         raise errors.InvalidSetting(
             section, 'cluster_uuid', 'must be set to declare the cluster '
             'lost (admin_state): what is only there counts as gone then')
-    trust, trust_option = _trust(backend, section, option)
+    trust, trust_option = _trust(backend, section, option, served)
     tokens, token_option = _tokens(section, option)
     return ClusterSettings(
         name=name, section=section,
@@ -207,8 +211,8 @@ def networks(section: str, option: str, values: Sequence[str]
         raise errors.InvalidSetting(section, option, str(exc)) from exc
 
 
-def _trust(backend: Backend, section: str, option: Mapping[str, Any]
-           ) -> tuple[lb_tls.TlsTrust, str]:
+def _trust(backend: Backend, section: str, option: Mapping[str, Any],
+           served: ClusterSettings | None) -> tuple[lb_tls.TlsTrust, str]:
     """Whom to trust, and the option that says so."""
     inherited = option_of(backend, section, 'driver_ssl_cert_path')
     if option['tls_insecure']:
@@ -235,8 +239,15 @@ def _trust(backend: Backend, section: str, option: Mapping[str, Any]
             fingerprints=tuple(option['tls_fingerprints']),
             insecure=option['tls_insecure'], digest=_digest(ca_file))
         trust.validate()
-    except (ValueError, lb_errors.Untrusted) as exc:
+    except ValueError as exc:
         raise errors.InvalidSetting(section, used, str(exc)) from exc
+    except lb_errors.Untrusted as exc:
+        if (served is None or served.signature != _signature(option)
+                or served.client.tls.ca_file != ca_file):
+            raise errors.InvalidSetting(section, used, str(exc)) from exc
+        LOG.error('[%s] %s: %s; what was read before is trusted on.',
+                  section, used, exc)
+        return served.client.tls, served.trust_option
     return trust, used
 
 

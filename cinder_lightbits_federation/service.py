@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import os
 from typing import Any
 import weakref
@@ -25,6 +25,7 @@ from oslo_log import log as logging
 from cinder_lightbits_federation.audit.database import Database
 from cinder_lightbits_federation.cinderdb import wanted_projects
 from cinder_lightbits_federation.cinderlocks import get_lock
+from cinder_lightbits_federation.cluster import Cluster
 from cinder_lightbits_federation.drain.cloud import CinderCloud
 from cinder_lightbits_federation.drain.cloud import connect_late
 from cinder_lightbits_federation.drain.stock import Stock
@@ -218,10 +219,11 @@ class Service:
                         'an operation does.',
                         self._configuration.config_group, given, limit)
 
-    def _load(self) -> FederationSettings:
+    def _load(self, served: Iterable[Cluster] = ()) -> FederationSettings:
         return loader.load(
             self._configuration, self._configuration.config_group,
-            self._host, bool(self._cluster_name), self._files, self._dirs)
+            self._host, bool(self._cluster_name), self._files, self._dirs,
+            served=[cluster.settings for cluster in served])
 
     def _exchange(self) -> object:
         """Tell the other services what is known here, and hear them.
@@ -256,7 +258,9 @@ class Service:
         :returns: False while a cluster that was lost waits for its audit.
         """
         try:
-            settings = applied(self._load(), self.shared.seen.states)
+            settings = applied(
+                self._load(self.federation.registry.clusters),
+                self.shared.seen.states)
         except errors.InvalidConfiguration as exc:
             LOG.error('The changed configuration is not applied: %s', exc)
             return True

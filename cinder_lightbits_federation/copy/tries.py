@@ -45,6 +45,8 @@ PASSING = (OSError, errors.Interrupted, lb_errors.NotSent,
            lb_errors.PreconditionFailed, lb_errors.TooManyRequests,
            lb_errors.Unavailable, lb_errors.ServerError,
            federation_errors.ClusterUnavailable,
+           # Its section may be away for a moment.
+           federation_errors.UnknownCluster,
            federation_errors.OutcomeUnknown, DeadlineExceeded)
 
 T = TypeVar('T')

@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 from typing import Any
+from unittest import mock
 
 from cinder import exception
 
 from cinder_lightbits_federation.attachments import Attachment
 from cinder_lightbits_federation.copy.devices import Device
 from cinder_lightbits_federation.copy import errors
+from cinder_lightbits_federation.copy import tries
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.jobs.runner import Stopping
 from cinder_lightbits_federation.lightbits import errors as lb_errors
@@ -309,6 +311,35 @@ class MigrateTest(PassingTestCase, test_mobility.MobilityTestCase):
         self.assertEqual(content, files.content(self.path(record)))
         self.assertIs(True, self.migrate(record))
         self.assertEqual(content, files.content(self.path(record)))
+
+    def test_a_section_that_is_away_for_a_moment(self) -> None:
+        record = self.filled()
+        content = files.content(self.path(record))
+        home, _found = self.on(record)
+        federation = self.drv.federation
+        full = federation.settings
+        some = tuple(item for item in full.clusters if item.name != home)
+        acts = [lambda: federation.apply(full),
+                lambda: federation.apply(
+                    dataclasses.replace(full, clusters=some))]
+        moved, rest = self.mover.copy, tries._rest
+
+        def copying(*args: Any) -> int:
+            if len(acts) == 2 and len(self.mover.calls) == 2:
+                acts.pop()()
+            return moved(*args)
+
+        def resting(*args: Any) -> None:
+            if len(acts) == 1:
+                acts.pop()()
+            rest(*args)
+
+        self.mover.copy = copying  # type: ignore[method-assign]
+        with mock.patch.object(tries, '_rest', resting):
+            self.assertIs(True, self.migrate(record))
+        self.assertEqual([], acts)
+        self.assertEqual(content, files.content(self.path(record)))
+        self.assertEqual(4 * MIB, self.moved())
 
     def test_one_that_was_extended_meanwhile(self) -> None:
         record = self.failed()

@@ -194,22 +194,57 @@ class ReloadTestCase(base.FederationTestCase):
         self.assertNotIn(f'volume {kept.id}:', self.log.output)
         self.driver.extend_volume(kept, 2)
 
-    def test_an_authority_that_is_replaced_is_read(self) -> None:
-        """So is one that is away for a moment while something changes."""
-        right = pathlib.Path(self.given['west']['tls_ca_file']).read_bytes()
+    def own_authority(self) -> tuple[pathlib.Path, dict[str, Any]]:
+        """Give a cluster a file of authorities of its own, with the right one.
+
+        :returns: the file and the cluster's section.
+        """
         path = pathlib.Path(pki.Authority(self.folder).ca_file)
         west = self.section('west', tls_ca_file=str(path))
         self.rewrite({'east': self.section('east'), 'west': west})
         self.until(lambda: self.status('west') == 'misconfigured')
 
-        path.write_bytes(right)
+        path.write_bytes(self.right())
 
         self.until(lambda: self.status('west') == 'connected')
+        return path, west
+
+    def right(self) -> bytes:
+        return pathlib.Path(self.given['west']['tls_ca_file']).read_bytes()
+
+    def test_an_authority_that_is_replaced_is_read(self) -> None:
+        self.own_authority()
+        pki.Authority(self.folder)
+        self.until(lambda: self.status('west') == 'misconfigured')
+
+    def test_an_authority_that_is_away_is_trusted_on(self) -> None:
+        """Likewise one of which only the first half is written."""
+        path, _west = self.own_authority()
+        west = self.clusters()['west']
+        volume = self.made(self.driver, specs={'lightos:cluster': 'west'})
+        for number, act in enumerate((
+                path.unlink, lambda: path.write_text('-----BEGIN')), start=1):
+            act()
+            self.until(lambda number=number: self.log.output.count(
+                'what was read before is trusted on') >= number)
+            self.assertIs(west, self.clusters()['west'])
+            self.driver.initialize_connection(volume, base.connector(1))
+        path.write_bytes(self.right())
+        self.driver.terminate_connection(volume, base.connector(1))
+        self.assertIs(west, self.clusters()['west'])
+
+    def test_one_that_is_away_while_something_changes(self) -> None:
+        """Trust in it ends with a change of its own section."""
+        path, west = self.own_authority()
         path.unlink()
         self.rewrite({'east': self.section('east', admin_state='disabled'),
                       'west': west})
+        self.until(lambda: self.state('east') == 'disabled')
+        self.assertEqual('connected', self.status('west'))
+        self.rewrite({'east': self.section('east'),
+                      'west': west | {'project_map': 'default:default'}})
         self.until(lambda: set(self.clusters()) == {'east'})
-        path.write_bytes(right)
+        path.write_bytes(self.right())
         self.until(lambda: self.status('west') == 'connected')
 
     def status(self, name: str) -> str | None:
