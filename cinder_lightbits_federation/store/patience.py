@@ -15,6 +15,11 @@
 Drivers of databases wait for ever unless told otherwise, and a server that is
 cut off, or whose disk hangs, does not answer at all. What the operator's URL
 says of these times wins.
+
+The library of PostgreSQL has no limit for an answer. It finds out that a
+server cannot be reached, and the server itself ends statements that take too
+long. One that hangs as a whole, while its kernel or a proxy keeps the
+connection alive, is waited for.
 """
 
 from __future__ import annotations
@@ -35,8 +40,10 @@ _POSTGRESQL_DRIVERS = ('psycopg2', 'psycopg')
 
 
 def connect_args(url: sa.URL, seconds: int) -> Mapping[str, int]:
-    """:param seconds: to wait for a connection, and for each answer.
+    """Choose what tells a driver how long to wait.
 
+    :param seconds: to wait for a connection, and for each answer; that of
+        PostgreSQL is waited for without end, once it has what was sent.
     :returns: what to hand to the driver beside the URL; nothing for a driver
         whose options are not known.
     """
@@ -60,6 +67,8 @@ def connect_args(url: sa.URL, seconds: int) -> Mapping[str, int]:
 
 def bound_statements(engine: sa.Engine, url: sa.URL, seconds: int) -> None:
     """Have PostgreSQL give up what takes longer than `seconds`.
+
+    It does so itself, so this bounds no wait for a server that hangs.
 
     For each transaction, not for the connection: proxies refuse that when a
     connection is made, or hand the setting on to other users.
