@@ -38,7 +38,7 @@ BLOCK = 1_000
 _claim: list[socket.socket] = []
 
 # Seconds after which a run is taken to hang.
-_PATIENCE = 180.0
+_PATIENCE = 400.0
 
 # Waits until it is stopped, as a service does.
 _SERVICE = '#!/bin/sh\necho "$@"\nexec sleep 600\n'

@@ -135,7 +135,7 @@ def _settle(lab: bed.Bed, past: history.History
     sdk = lab.stack.sdk()
     waiting.wait_for(
         lambda: all(item.state == 'up' for item in sdk.services()),
-        'all services to be up', 90)
+        'all services to be up', 300)
     past.observe(lab.stack.records())
     operator = operators.Operator(lab.stack)
     trouble = []
@@ -180,4 +180,4 @@ def _wait_for_none(lab: bed.Bed, kind: str) -> None:
         items: tuple[Any, ...] = getattr(lab.stack.records(), kind)
         return not items
 
-    waiting.wait_for(gone, f'all {kind} to be gone', 120)
+    waiting.wait_for(gone, f'all {kind} to be gone', 300)

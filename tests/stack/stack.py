@@ -37,7 +37,7 @@ from tests.stack import rabbitmq
 from tests.stack import services
 from tests.stack import settings
 
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 
 
 class Stack(clients.Clients):

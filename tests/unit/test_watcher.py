@@ -21,7 +21,7 @@ from oslotest import base
 from cinder_lightbits_federation import timing
 from cinder_lightbits_federation import watcher
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class FilesTestCase(base.BaseTestCase):
