@@ -140,7 +140,7 @@ TABLE: tuple[Row, ...] = (
         'Correct the extra spec that the message names.'),
     Row(access.BeingMoved, LightbitsBackendError,
         'The volume is just leaving its cluster: nobody is admitted there '
-        'any more, and it is not grown there.',
+        'any more, and it is neither grown nor snapshotted there.',
         'Ask again when the move has ended; if the service that moved it '
         'has died, ask for the move again, or cancel its job.'),
     Row(access.AccessError, LightbitsConnectorError,

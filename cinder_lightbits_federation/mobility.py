@@ -270,14 +270,14 @@ class MobilityMixin:
     def _obstacle(volume: Any) -> str | None:
         if volume.volume_attachment:
             return 'it is attached'
-        snapshots = objects.SnapshotList.get_all_for_volume(
-            volume._context.elevated(), volume.id)
-        return f'it has {len(snapshots)} snapshots' if snapshots else None
+        count = _snapshots(volume)
+        return f'it has {count} snapshots' if count else None
 
     def _moved(self, volume: Any, request: CreateRequest) -> Created:
         with self._job(MIGRATE, volume) as ledger:
             _check_unchanged(volume)
-            return self._relocation().move(request, ledger, ledger.again)
+            return self._relocation().move(request, ledger, ledger.again,
+                                           lambda: _check_snapshots(volume))
 
     @contextlib.contextmanager
     def _job(self, kind: str, volume: Any) -> Iterator[HeldJob]:
@@ -312,6 +312,24 @@ class MobilityMixin:
             self._relocation().abandon(self._ref(volume), held,
                                        records.MoveRecord(volume))
             raise copy_errors.Cancelled(f'volume {volume.id} is deleted')
+
+
+def _snapshots(volume: Any) -> int:
+    """:returns: how many snapshots Cinder has of a volume, or takes."""
+    return len(objects.SnapshotList.get_all_for_volume(
+        volume._context.elevated(), volume.id))
+
+
+def _check_snapshots(volume: Any) -> None:
+    """See that nobody has taken a snapshot of a volume that moves.
+
+    :raises Touched: somebody has, or is about to.
+    """
+    count = _snapshots(volume)
+    if count:
+        raise copy_errors.Touched(
+            f'volume {volume.id} has {count} snapshots by now; it stays where '
+            f'it was')
 
 
 def _check_unchanged(volume: Any) -> None:

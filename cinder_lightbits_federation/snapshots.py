@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import contextlib
 import logging
 
+from cinder_lightbits_federation import access
 from cinder_lightbits_federation import errors
 from cinder_lightbits_federation.finder import check_snapshot
 from cinder_lightbits_federation.finder import Finder
@@ -62,8 +63,12 @@ class Snapshots:
         :raises OutcomeUnknown: it may have been taken.
         :raises OperationFailed: the cluster failed at it.
         :raises NameTaken: another snapshot has the name.
+        :raises BeingMoved: the volume leaves its cluster. Who moves it looks
+            for snapshots in Cinder's records after closing it, and that of
+            this one was there before the volume is read here.
         """
         source = self._finder.volume(ref.volume, deadline)
+        access.stays(source.thing)
         attempt = ownership.new_attempt()
         wanted = model.NewSnapshot(
             name=ref.name, source_volume_uuid=source.thing.uuid,

@@ -78,7 +78,8 @@ class Relocation:
         self._federation = transfer.federation
 
     def move(self, request: CreateRequest, ledger: Ledger,
-             again: bool = False) -> Created:
+             again: bool = False, check: Callable[[], None] = lambda: None
+             ) -> Created:
         """Move a volume off its cluster, or go on with its move.
 
         Somebody may attach it meanwhile: it is left where it is then.
@@ -89,6 +90,8 @@ class Relocation:
         :param again: who had asked before was told that it has failed. A
             move that the record tells all the same is ended then, and the
             volume is moved once more; else it is ended, and that is all.
+        :param check: raises `Touched` if it cannot be moved any more; called
+            when nobody is admitted to the old place any more.
         :returns: the volume where it is now.
         :raises Cancelled: all is as before.
         :raises Lost: another host has the move.
@@ -98,7 +101,8 @@ class Relocation:
         """
         if again:
             self._end_earlier(request, ledger)
-        return self._complete(request, ledger, lambda: self._move(request))
+        return self._complete(request, ledger, lambda: self._move(request),
+                              check)
 
     def clone(self, source: Found[model.Volume] | Found[model.Snapshot],
               request: CreateRequest, ledger: Ledger) -> Created:
@@ -109,7 +113,7 @@ class Relocation:
         :raises: as `move`.
         """
         return self._complete(request, ledger,
-                              lambda: Order(source, request))
+                              lambda: Order(source, request), lambda: None)
 
     def abandon(self, ref: VolumeRef, ledger: Ledger, recorder: Recorder
                 ) -> bool:
@@ -167,7 +171,8 @@ class Relocation:
             moves=True)
 
     def _complete(self, request: CreateRequest, ledger: Ledger,
-                  order: Callable[[], Order]) -> Created:
+                  order: Callable[[], Order], check: Callable[[], None]
+                  ) -> Created:
         ref = request.ref
         created = (self._copied(request, ledger)
                    or self._transfer.thick_copy(order(), ledger))
@@ -175,7 +180,7 @@ class Relocation:
         if state is None:
             raise errors.Lost('what is known of the copy is gone')
         if not _names(ref.location, state.target):
-            self._cut_over(request, created, state, ledger)
+            self._cut_over(request, created, state, ledger, check)
         self._persist(lambda: self._finish(ref, created, state), ledger,
                       ref.name)
         LOG.info('Volume %s is on cluster %s now.', ref.name,
@@ -213,7 +218,8 @@ class Relocation:
             return None
 
     def _cut_over(self, request: CreateRequest, created: Created,
-                  state: State, ledger: Ledger) -> None:
+                  state: State, ledger: Ledger, check: Callable[[], None]
+                  ) -> None:
         """Have the record name the copy; what fails is tried again.
 
         :raises Cancelled, NameTaken, Touched: all is as before.
@@ -224,7 +230,7 @@ class Relocation:
         """
         ref, what = request.ref, f'The end of the move of {request.ref.name}'
 
-        def check() -> None:
+        def go_on() -> None:
             ledger.save(state.dump(), state.progress.done, state.total or 0)
 
         def prepare() -> None:
@@ -232,12 +238,13 @@ class Relocation:
             self._transfer.pieces.expel(self._found(created))
             if state.moves:
                 self._close_source(ref, state, created.volume.size)
+            check()
 
         try:
-            tries.persist(prepare, tuple, check, self._pauses, what)
+            tries.persist(prepare, tuple, go_on, self._pauses, what)
             # From here on the volume is where the copy is.
             tries.persist(lambda: request.recorder.record(created.location),
-                          tuple, check, self._pauses, what)
+                          tuple, go_on, self._pauses, what)
         except (errors.Cancelled, federation_errors.NameTaken,
                 errors.Touched):
             self._undo(ref, state, ledger, request.recorder)
