@@ -216,10 +216,10 @@ _API = client.LightbitsClient
 POINTS: dict[str, Point] = {
     'nothing is made yet': _after(HeldJob, 'save', 1),
     'the target is made, not recorded': _after(_API, 'create_volume', 1),
-    'nobody uses the source': _after(Origin, 'idle', 1),
+    'nobody uses the source': _after(Origin, 'before', 1),
     'the snapshot is taken, not recorded':
         _after(_API, 'create_snapshot', 1),
-    'nobody came during the snapshot': _after(Origin, 'idle', 2),
+    'nobody came during the snapshot': _after(Origin, 'after', 1),
     'the reader is made': _after(_API, 'create_volume', 2),
     'the reader admits this host': _after(_API, 'update_volume', 3),
     'both are attached': _before(_Mover, 'copy', 1),
