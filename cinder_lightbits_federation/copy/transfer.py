@@ -374,9 +374,11 @@ class _Copy:
     def _taken(self, volume: Found[model.Volume], number: int
                ) -> Found[model.Snapshot]:
         taken = self._tools.pieces.snapshot(volume, self._marks, number)
-        uuid = taken.thing.uuid
-        if uuid not in self.state.snapshots:
-            self._save(snapshots=(*self.state.snapshots[:number - 1], uuid))
+        known = self.state.snapshots[number - 1:number]
+        if not known:
+            self._save(snapshots=(*self.state.snapshots, taken.thing.uuid))
+        elif known[0] != taken.thing.uuid:
+            raise errors.Interrupted(f'{taken.thing.name} is a new snapshot')
         return taken
 
     def _pass(self, snapshot: Found[model.Snapshot],

@@ -25,6 +25,7 @@ from cinder import exception
 from cinder_lightbits_federation.attachments import Attachment
 from cinder_lightbits_federation.copy.devices import Device
 from cinder_lightbits_federation.copy import errors
+from cinder_lightbits_federation.copy.pieces import Pieces
 from cinder_lightbits_federation.copy import tries
 from cinder_lightbits_federation.jobs.model import JobState
 from cinder_lightbits_federation.jobs.runner import Stopping
@@ -195,6 +196,37 @@ class ThickCopyTest(PassingTestCase):
         ledger.end = lambda number: None
         self.same(record, self.transfer.thick_copy(order, ledger))
         self.assertEqual(4 * MIB, self.moved())
+
+    def test_a_snapshot_that_goes_as_the_copy_goes_on(self) -> None:
+        record = self.filled()
+        home, _found = self.on(record)
+        ledger, order = Ledger(), self.order(record)
+
+        def lose(number: int) -> None:
+            if ledger.done:
+                raise errors.Lost('another host has it')
+
+        ledger.end = lose
+        self.assertRaises(errors.Lost, self.transfer.thick_copy, order,
+                          ledger)
+        ledger.end = lambda number: None
+        taken, = self.arrays[home].state()['snapshots']
+        files.scatter(self.path(record), base.GIB, 2 * MIB, seed=7)
+        taking, gone = Pieces.snapshot, [taken['UUID']]
+
+        def snapshot(*args: Any) -> Any:
+            if gone:
+                self.arrays[home].request(
+                    'DELETE',
+                    f'/api/v2/projects/default/snapshots/{gone.pop()}')
+                self.wait(lambda: not self.arrays[home].state()['snapshots']
+                          or None)
+            return taking(*args)
+
+        self.mock_object(Pieces, 'snapshot', snapshot)
+        made = self.transfer.thick_copy(order, ledger)
+        self.assertEqual(files.content(self.path(record)), files.content(
+            self.arrays[made.cluster].data_path(made.volume.uuid)))
 
 
 class MoveTest(PassingTestCase):
