@@ -62,6 +62,25 @@ class LifeSwitchTestCase(base.SwitchTestCase):
         self.delete(self.cluster, clone)
         self.snapshot(self.cluster, snapshot, 404)
 
+    def test_snapshot_changes_volume(self) -> None:
+        volume = self.create(self.cluster)['UUID']
+
+        def etag() -> int:
+            return int(self.volume(self.cluster, volume)['ETag'])
+
+        for how, taken, removed in (
+            ('no', 0, 0),
+            ('taken', 1, 0),
+            ('taken and removed', 1, 1),
+        ):
+            self.switch(snapshot_changes_volume=how)
+            before = etag()
+            snapshot = self.snap(self.cluster, volume)['UUID']
+            self.assertEqual(before + taken, etag(), how)
+            self.delete(self.cluster, snapshot, 200, 'snapshots')
+            self.snapshot(self.cluster, snapshot, 404)
+            self.assertEqual(before + taken + removed, etag(), how)
+
     def test_snapshot_of_deleting_name(self) -> None:
         volume = self.create(self.cluster)['UUID']
         first = self.snap(self.cluster, volume)['UUID']
