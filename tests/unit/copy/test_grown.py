@@ -76,6 +76,20 @@ class GrownTest(test_touched.TouchedTestCase):
                                side_effect=test_mobility.Killed):
             self.assertRaises(test_mobility.Killed, self.migrate, self.record)
         self.refused()
+        volume = self.reread(self.record)
         with mock.patch.object(access, 'stays', autospec=True):
-            self.extend()
-        self.grown()
+            self.drv.extend_volume(volume, 2)
+        # Before Cinder has written the new size down.
+        self.stays()
+        volume.size = 2
+        volume.save()
+        self.written = files.content(self.source)
+        self.moves()
+        self.assertEqual((2, 2), self.sizes())
+
+    def test_before_it_is_asked_for_again(self) -> None:
+        """A copy of another size is not gone on with."""
+        self.while_copying(self.extend)
+        self.killed(self.record)
+        self.moves()
+        self.assertEqual((2, 2), self.sizes())
