@@ -156,9 +156,11 @@ class Daemon:
         self._paused = False
 
     def pause(self) -> None:
-        """Let it and its children stand still."""
+        """Let it and its children stand still; returns when they do."""
         self._paused = True
         self._signal(signal.SIGSTOP)
+        waiting.wait_for(lambda: stands_still(self.pid),
+                         f'{self.program.name} to stand still')
 
     def resume(self) -> None:
         """Let it go on; nothing happens if it was not paused."""
@@ -186,6 +188,27 @@ class Daemon:
     def _ended(self, code: int) -> str:
         return (f'{self.program.name} ended with status {code}: '
                 f'{self.log()[-_LOG_TAIL:]}')
+
+
+def stands_still(group: int) -> bool:
+    """Whether no thread of a process group runs or is about to.
+
+    A thread that is on a processor goes on for a moment when it is stopped.
+    """
+    for process in pathlib.Path('/proc').glob('[0-9]*'):
+        # What ends meanwhile does not run either.
+        with contextlib.suppress(OSError):
+            if _stat(process)[2] == str(group) and any(
+                    _stat(thread)[0] not in 'TXZ'
+                    for thread in (process / 'task').iterdir()):
+                return False
+    return True
+
+
+def _stat(folder: pathlib.Path) -> list[str]:
+    """What the kernel says of a thread: state, parent, group, ..."""
+    # The name before may have blanks and brackets.
+    return (folder / 'stat').read_text().rpartition(')')[2].split()
 
 
 def stop_all(daemons: Iterable[Daemon],
