@@ -25,6 +25,7 @@ import time
 from typing import Any, ClassVar
 
 import fixtures
+from openstack import exceptions
 from testtools import content
 
 from tests.embedded import command
@@ -46,9 +47,11 @@ USERS = 2
 PATIENCE = 60.0
 # Times that a service ends while users work.
 RESTARTS = 7
-# What a service logs of a request that came when it was about to end.
-CLOSED = ('Exception during message handling: '
-          'cinder.exception.LockCreationFailed')
+# What a service logs of a request that came when it was about to end, and the
+# API of one that nobody answered.
+LOST = ('Exception during message handling: '
+        'cinder.exception.LockCreationFailed',
+        'oslo_messaging.exceptions.MessagingTimeout')
 # The cluster that is being drained meanwhile.
 LEAVING = 'west'
 VOLUMES = 18
@@ -92,7 +95,7 @@ class RollingUpgradeTest(case.StackTest):
         self.lives = 0
         self.lost: list[str] = []
         self.guard = threading.Lock()
-        self.without_lock = 0
+        self.lost_by_cinder = 0
 
     def wait(self, look: Callable[[], Any], what: str,
              timeout: float = 30.0) -> Any:
@@ -161,24 +164,25 @@ class RollingUpgradeTest(case.StackTest):
                 self.use(self.made_of(sdk, volume), sdk)
             except waiting.WaitedTooLong as exc:
                 self.lost.append(str(exc))
-            except AssertionError as exc:
-                if not self.found_no_lock():
+            except (AssertionError, exceptions.HttpException) as exc:
+                if not self.more_lost():
                     raise
                 self.lost.append(str(exc))
             else:
                 self.lives += 1
 
-    def found_no_lock(self) -> bool:
-        """Whether one more request found Cinder's coordinator closed.
+    def more_lost(self) -> bool:
+        """Whether Cinder has failed one more request by itself.
 
-        Those of the driver do not: it has one of its own then.
+        It found Cinder's coordinator closed, which those of the driver do
+        not: it has one of its own then. Or nobody was there to answer it.
         """
         with self.guard:
-            before = self.without_lock
-            self.without_lock = sum(
-                service.log().count(CLOSED)
-                for service in self.stack.volumes.values())
-            return self.without_lock > before
+            before = self.lost_by_cinder
+            self.lost_by_cinder = sum(
+                log.count(text) for log in self.stack.logs().values()
+                for text in LOST)
+            return self.lost_by_cinder > before
 
     def keep(self) -> Kept:
         """Make what is to be used later."""

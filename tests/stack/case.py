@@ -142,3 +142,6 @@ class StackTest(work.Work, base.BaseTestCase):
         for host, text in self.stack.logs().items():
             self.addDetail(f'{host}.log',
                            content.text_content(text[-_LOG_TAIL:]))
+            wrong = [line for line in text.splitlines() if ' ERROR ' in line]
+            self.addDetail(f'{host}.errors', content.text_content(
+                '\n'.join(wrong)[-_LOG_TAIL:]))
