@@ -112,27 +112,26 @@ class PrivilegedTest(base.BrickTestCase):
         self.assertNotIn('nr_io_queues', text)
         self.assertNotIn('fast_io_fail_tmo', text)
 
-    def test_connecting_with_a_bound_for_what_waits(self) -> None:
-        """Only where it is asked for: older kernels do not know it."""
+    def asked(self, **changes: int) -> bytes:
+        """:returns: what the kernel is asked for with changed options."""
         conf = self.useFixture(config_fixture.Config(cfg.CONF))
-        conf.config(group='os_brick_ext', fast_io_fail_timeout=25)
+        conf.config(group='os_brick_ext', **changes)
         path = self.kernel.dev / 'nvme-fabrics'
         path.write_bytes(b'')
+        # It has no answer.
         self.assertRaises(
             ValueError, privileged.connect_controller, '192.0.2.11', 4420,
             NQN, base.HOST_NQN, base.HOST_ID)
-        self.assertIn(b',fast_io_fail_tmo=25', path.read_bytes())
+        return path.read_bytes()
+
+    def test_connecting_with_a_bound_for_what_waits(self) -> None:
+        """Only where it is asked for: older kernels do not know it."""
+        self.assertIn(b',fast_io_fail_tmo=25',
+                      self.asked(fast_io_fail_timeout=25))
 
     def test_connecting_to_nodes_that_are_given_up_at_once(self) -> None:
         """To the kernel that is a number, and not to be left to it."""
-        conf = self.useFixture(config_fixture.Config(cfg.CONF))
-        conf.config(group='os_brick_ext', ctrl_loss_timeout=0)
-        path = self.kernel.dev / 'nvme-fabrics'
-        path.write_bytes(b'')
-        self.assertRaises(
-            ValueError, privileged.connect_controller, '192.0.2.11', 4420,
-            NQN, base.HOST_NQN, base.HOST_ID)
-        self.assertIn(b',ctrl_loss_tmo=0', path.read_bytes())
+        self.assertIn(b',ctrl_loss_tmo=0', self.asked(ctrl_loss_timeout=0))
 
     def test_connecting_without_the_module(self) -> None:
         self.assertRaises(

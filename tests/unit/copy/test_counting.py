@@ -48,8 +48,14 @@ class CountingTestCase(test_touched.TouchedTestCase):
 
         self.mock_object(Pieces, 'snapshot', snapshot)
 
-    def fails(self) -> None:
-        raise lb_errors.Unreachable('no path', cluster=self.home)
+    def interrupted(self) -> None:
+        """See that it moves although nothing answers after a snapshot."""
+        def fails() -> None:
+            raise lb_errors.Unreachable('no path', cluster=self.home)
+
+        for number in (1, 2):
+            self.taken(number, fails)
+        self.moves()
 
 
 class TakenTest(CountingTestCase):
@@ -84,9 +90,7 @@ class TakenTest(CountingTestCase):
         self.assertNotIn(access.SEAL, str(found))
 
     def test_interrupted(self) -> None:
-        for number in (1, 2):
-            self.taken(number, self.fails)
-        self.moves()
+        self.interrupted()
 
 
 class RemovedTest(TakenTest):
@@ -99,9 +103,7 @@ class NotCountedTest(CountingTestCase):
     COUNTS = 'no'
 
     def test_interrupted(self) -> None:
-        for number in (1, 2):
-            self.taken(number, self.fails)
-        self.moves()
+        self.interrupted()
 
     def test_used_right_after_a_snapshot(self) -> None:
         """The volume is sealed as well, since it may be counted."""
